@@ -1,0 +1,228 @@
+"""The one place that words the checks of input.
+
+Every message says what was checked, the rule, what came, and a way out.
+"""
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doatrack.exceptions import InvalidInputError
+
+__all__ = [
+    "check_array",
+    "check_choice",
+    "check_int",
+    "check_probability",
+    "check_real",
+    "check_unit_vectors",
+    "check_waveform",
+    "did_you_mean",
+]
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+def did_you_mean(value: object, options: Iterable[str]) -> str:
+    """Word a suggestion for a misspelt name, or the list of names if none is near."""
+    names = sorted(options)
+    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Choose from: {', '.join(names)}."
+
+
+def check_choice(name: str, value: object, options: Iterable[str]) -> str:
+    """Return `value` if it is one of `options`; else raise with the nearest name."""
+    names = list(options)
+    if isinstance(value, str) and value in names:
+        return value
+    raise InvalidInputError(f"{name} must be one of the known names, got {value!r}. {did_you_mean(value, names)}")
+
+
+def check_int(name: str, value: object, minimum: int | None = None, maximum: int | None = None) -> int:
+    """Return `value` as an int within [minimum, maximum]."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise InvalidInputError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}.")
+    number = int(value)
+    if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
+        raise InvalidInputError(f"{name} must be {_range_words(minimum, maximum)}, got {number}.")
+    return number
+
+
+def check_real(
+    name: str,
+    value: object,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    *,
+    exclusive_minimum: bool = False,
+) -> float:
+    """Return `value` as a finite float within [minimum, maximum]."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InvalidInputError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.")
+    number = float(value)
+    if not math.isfinite(number):
+        raise InvalidInputError(f"{name} must be finite, got {number}.")
+    too_low = minimum is not None and (number <= minimum if exclusive_minimum else number < minimum)
+    if too_low or (maximum is not None and number > maximum):
+        words = _range_words(minimum, maximum, exclusive_minimum=exclusive_minimum)
+        raise InvalidInputError(f"{name} must be {words}, got {number:g}.")
+    return number
+
+
+def check_probability(name: str, value: object) -> float:
+    """Return `value` as a float strictly between 0 and 1."""
+    number = check_real(name, value)
+    if not 0 < number < 1:
+        raise InvalidInputError(f"{name} must lie strictly between 0 and 1, got {number:g}.")
+    return number
+
+
+def _range_words(minimum: float | None, maximum: float | None, *, exclusive_minimum: bool = False) -> str:
+    low = f"{'above' if exclusive_minimum else 'at least'} {minimum:g}" if minimum is not None else ""
+    high = f"at most {maximum:g}" if maximum is not None else ""
+    return " and ".join(word for word in (low, high) if word)
+
+
+def check_array(name: str, value: object, shape: Sequence[int | str], *, finite: bool = True) -> FloatArray:
+    """Return `value` as a float64 array whose last axes are `shape`.
+
+    Parameters
+    ----------
+    name : str
+        How messages call the value.
+    value : array-like
+        What was given; torch tensors are detached and moved to the CPU.
+    shape : sequence of int or str
+        A number is a required size, a string names a free one; a leading "..." allows more axes in front.
+    finite : bool
+        Whether NaN and infinity are refused.
+
+    Raises
+    ------
+    InvalidInputError
+        On another shape, on values that are not real numbers, or not finite.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{name} must be an array of real numbers, got {type(value).__name__}.") from error
+    open_front = bool(shape) and shape[0] == "..."
+    wanted = list(shape[1:] if open_front else shape)
+    tail = array.shape[array.ndim - len(wanted) :] if array.ndim >= len(wanted) else None
+    fits = tail is not None and (open_front or array.ndim == len(wanted))
+    if not fits or any(isinstance(w, int) and w != t for w, t in zip(wanted, tail or (), strict=True)):
+        words = ", ".join(str(s) for s in shape)
+        raise InvalidInputError(f"{name} must have the shape ({words}), got {array.shape}.")
+    if finite and not np.isfinite(array).all():
+        raise InvalidInputError(f"{name} must be finite, got {_count_bad(array)} in an array of shape {array.shape}.")
+    return array
+
+
+def _count_bad(array: FloatArray) -> str:
+    return f"{int(np.isnan(array).sum())} NaN and {int(np.isinf(array).sum())} infinite values"
+
+
+def check_unit_vectors(name: str, value: object, *, tolerance: float = 1e-3) -> FloatArray:
+    """Return `value` as unit vectors `(..., 3)`; rows of NaN (unknown) pass.
+
+    Raises
+    ------
+    InvalidInputError
+        If the last axis is not 3 or a length differs from 1 by more than `tolerance`.
+    """
+    array = check_array(name, value, ("...", 3), finite=False)
+    length = np.linalg.norm(array, axis=-1)
+    wrong = np.abs(length - 1) > tolerance
+    if np.isinf(array).any() or wrong.any():
+        worst = float(length[wrong].flat[0]) if wrong.any() else math.inf
+        raise InvalidInputError(
+            f"{name} must hold unit vectors (x front, y left, z up), got one of length {worst:.4g}. "
+            "Divide by the length, or convert angles with doatrack.geometry.azimuth_elevation_to_unit."
+        )
+    return array
+
+
+def check_waveform(waveform: object, n_mics: int | None = None, *, name: str = "waveform") -> NDArray[np.float32]:
+    """Return one recording as float32 `(n_mics, n_samples)`.
+
+    Integer samples are scaled by the range of their type, so that full scale is 1.
+
+    Parameters
+    ----------
+    waveform : array-like
+        One recording, channels first.
+    n_mics : int, optional
+        The number of channels that the array needs; None accepts two or more.
+    name : str
+        How messages call the recording ("recording 3").
+
+    Raises
+    ------
+    InvalidInputError
+        On another shape, another number of channels (with a hint where the array looks transposed), NaN or
+        infinite samples, complex or non-numeric samples, or magnitudes beyond what float32 can square.
+    """
+    if hasattr(waveform, "detach"):
+        waveform = waveform.detach().cpu().numpy()
+    array = np.asarray(waveform)
+    if array.dtype.kind not in "fiu":
+        raise InvalidInputError(
+            f"{name} must hold real samples (float or integer), got the type {array.dtype}. "
+            "Convert it with numpy.asarray(x, dtype=float)."
+        )
+    if array.ndim != 2:
+        raise InvalidInputError(f"{name} must have the shape (n_mics, n_samples), got {array.shape}.")
+    _check_channels(name, array.shape, n_mics)
+    if array.dtype.kind in "iu":
+        array = _scale_integers(name, array)
+    elif not np.isfinite(array).all():
+        raise InvalidInputError(
+            f"{name} must hold finite samples, got {_count_bad(array)}. Repair or cut out the gap before tracking."
+        )
+    peak = float(np.abs(array).max(initial=0.0))
+    if peak > 1e15:
+        raise InvalidInputError(
+            f"{name} has samples up to {peak:.3g}, beyond what can be processed in single precision. "
+            "Scale it so that full scale is 1."
+        )
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _check_channels(name: str, shape: tuple[int, ...], n_mics: int | None) -> None:
+    channels, samples = shape
+    if n_mics is not None and channels != n_mics:
+        hint = (
+            f" It looks transposed: pass it as (n_mics, n_samples), for example {name.split()[0]}.T."
+            if samples == n_mics
+            else " Pick the channels of the microphones, in the order of the array's positions."
+        )
+        raise InvalidInputError(f"{name} must have {n_mics} channels, one per microphone, got the shape {shape}.{hint}")
+    if n_mics is None and channels < 2:
+        raise InvalidInputError(f"{name} must have at least 2 channels, got the shape {shape}.")
+
+
+def _scale_integers(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
+    info = np.iinfo(array.dtype)
+    if array.dtype.kind == "u":
+        raise InvalidInputError(
+            f"{name} holds unsigned integers ({array.dtype}), whose zero level is unknown. "
+            "Subtract the zero level and convert to float, or to int16."
+        )
+    if array.dtype.itemsize > 4:
+        peak = int(np.abs(array).max(initial=0))
+        if peak > np.iinfo(np.int32).max:
+            raise InvalidInputError(
+                f"{name} holds integers up to {peak}, beyond the range of 32-bit audio. Convert it to float."
+            )
+        full_scale = float(np.iinfo(np.int32).max if peak > np.iinfo(np.int16).max else np.iinfo(np.int16).max)
+    else:
+        full_scale = float(info.max)
+    return (array / full_scale).astype(np.float32)
