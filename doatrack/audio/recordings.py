@@ -1,0 +1,135 @@
+"""Recordings in any container, one after the other, and answers in the same container."""
+
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from doatrack._validation import check_waveform
+from doatrack.audio.blocks import read_blocks
+from doatrack.audio.read import read_audio
+from doatrack.exceptions import InvalidInputError
+from doatrack.geometry import MicArray
+
+__all__ = ["Recordings", "Signals"]
+
+Signals = Any
+"""One recording (n_mics, n_samples), a batch (n_recordings, n_mics, n_samples), a list of either kind of array or of
+paths, or one path."""
+
+_BLOCK_S = 10.0
+
+
+class Recordings(Sequence[NDArray[np.float32]]):
+    """A uniform view of what `fit` and `predict` accept.
+
+    Parameters
+    ----------
+    signals : array, list of arrays, path or list of paths
+        One recording (n_mics, n_samples); a batch (n_recordings, n_mics, n_samples); a list of recordings of any
+        lengths (NumPy or torch); paths of audio files, read in blocks and resampled.
+    n_mics : int, optional
+        Required number of channels.
+    sample_rate : int
+        In Hz; arrays are taken to have it.
+    channels : sequence of int, optional
+        Which channels of files are the microphones, counted from 0.
+
+    Raises
+    ------
+    InvalidInputError
+        On an empty list or a container of another kind.
+
+    Examples
+    --------
+    >>> view = Recordings(np.zeros((3, 4, 8000)), n_mics=4)
+    >>> len(view), view[0].shape, view.mirror([1, 2, 3])
+    (3, (4, 8000), [1, 2, 3])
+    """
+
+    def __init__(
+        self,
+        signals: Signals,
+        n_mics: int | None = None,
+        sample_rate: int = 16000,
+        channels: Sequence[int] | None = None,
+    ) -> None:
+        self._n_mics = n_mics
+        self._sample_rate = sample_rate
+        self._channels = None if channels is None else tuple(channels)
+        self.container, self._items = _unpack(signals)
+        self._torch = any(isinstance(item, torch.Tensor) for item in self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def name(self, index: int) -> str:
+        """Return how messages call a recording: its path, or its number."""
+        item = self._items[index]
+        if isinstance(item, pathlib.Path):
+            return str(item)
+        return "waveform" if self.container == "single" else f"recording {index}"
+
+    def __getitem__(self, index: Any) -> Any:
+        item = self._items[index]
+        if isinstance(item, pathlib.Path):
+            item = read_audio(item, self._sample_rate, self._channels)
+        return self._check(item, index)
+
+    def blocks(self, index: int) -> Iterator[NDArray[np.float32]]:
+        """Yield a recording in blocks of about 10 s (n_mics, n), without overlap."""
+        size = round(_BLOCK_S * self._sample_rate)
+        item = self._items[index]
+        if isinstance(item, pathlib.Path):
+            for block in read_blocks(item, size, 0, self._sample_rate, self._channels):
+                yield self._check(block, index)
+            return
+        waveform = self._check(item, index)
+        for start in range(0, waveform.shape[1], size):
+            yield waveform[:, start : start + size]
+
+    def mirror(self, results: Sequence[Any]) -> Any:
+        """Return one result per recording in the container that the signals came in.
+
+        Arrays of a batch are stacked; a single recording gives its result alone; a list gives a list. Arrays
+        become torch tensors where the signals were.
+        """
+        values = [torch.from_numpy(r) if self._torch and isinstance(r, np.ndarray) else r for r in results]
+        if self.container == "single":
+            return values[0]
+        if self.container == "batch" and all(isinstance(v, (np.ndarray, torch.Tensor)) for v in values):
+            return torch.stack(values) if self._torch else np.stack(values)
+        return values
+
+    def _check(self, item: Any, index: int) -> NDArray[np.float32]:
+        return check_waveform(item, self._n_mics, name=self.name(index))
+
+
+def _unpack(signals: Signals) -> tuple[str, list[Any]]:
+    if isinstance(signals, MicArray):
+        raise InvalidInputError(
+            "The first argument must be the recordings, got a MicArray. Call fit(signals, array) in this order."
+        )
+    if isinstance(signals, (str, os.PathLike)):
+        return "single", [pathlib.Path(signals)]
+    if isinstance(signals, (np.ndarray, torch.Tensor)) and getattr(signals, "dtype", None) != object:
+        if signals.ndim == 2:
+            return "single", [signals]
+        if signals.ndim == 3 and len(signals):
+            return "batch", list(signals)
+        raise InvalidInputError(
+            "signals must have the shape (n_mics, n_samples) or (n_recordings, n_mics, n_samples) with at least one "
+            f"recording, got {tuple(signals.shape)}."
+        )
+    if not isinstance(signals, (list, tuple, np.ndarray)):
+        raise InvalidInputError(
+            "signals must be an array, a list of arrays, or paths of audio files, got "
+            f"{type(signals).__name__}. A folder's files: doatrack.datasets.find_recordings(folder)."
+        )
+    if len(signals) == 0:
+        raise InvalidInputError("signals must hold at least one recording, got an empty list.")
+    return "list", [pathlib.Path(s) if isinstance(s, (str, os.PathLike)) else s for s in signals]

@@ -1,0 +1,63 @@
+"""Steered response power: from correlations of pairs to a map over directions."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["srp_map", "steering_matrix"]
+
+
+def steering_matrix(tdoa_samples: Tensor, lags: Tensor) -> Tensor:
+    """Return the matrix that sums each pair's correlation at the delays of each direction.
+
+    Parameters
+    ----------
+    tdoa_samples : Tensor of shape (n_pairs, n_directions)
+        Delays in samples (equation 9).
+    lags : Tensor of shape (n_lags,)
+        Equally spaced, in samples; linear interpolation between them.
+
+    Returns
+    -------
+    Tensor of shape (n_pairs * n_lags, n_directions)
+        Columns sum to 1: the map is the mean over pairs.
+
+    Examples
+    --------
+    >>> steering_matrix(torch.tensor([[0.25]]), torch.tensor([-1.0, 0.0, 1.0])).T
+    tensor([[0.0000, 0.7500, 0.2500]])
+    """
+    n_pairs, n_directions = tdoa_samples.shape
+    position = (tdoa_samples - lags[0]) / (lags[1] - lags[0])
+    low = position.floor().long().clamp(0, len(lags) - 2)
+    share = (position - low).clamp(0, 1).to(torch.float32)
+    matrix = torch.zeros(n_pairs, len(lags), n_directions)
+    matrix.scatter_(1, low[:, None], (1 - share)[:, None])
+    matrix.scatter_(1, low[:, None] + 1, share[:, None])
+    return matrix.flatten(0, 1) / n_pairs
+
+
+def srp_map(gcc: Tensor, steering: Tensor) -> Tensor:
+    """Return the steered response power map, the mean over pairs, as one matrix product.
+
+    Parameters
+    ----------
+    gcc : Tensor of shape (..., n_pairs, n_lags)
+    steering : Tensor of shape (n_pairs * n_lags, n_directions)
+
+    Returns
+    -------
+    Tensor of shape (..., n_directions)
+        1 where all pairs agree perfectly.
+
+    References
+    ----------
+    J. DiBiase, PhD thesis, Brown University 2000; E. Grinstein et al., "Steered response power for sound source
+    localization: a tutorial review", EURASIP JASM 2024, section II.
+
+    Examples
+    --------
+    >>> steering = steering_matrix(torch.tensor([[0.0, 1.0]]), torch.tensor([-1.0, 0.0, 1.0]))
+    >>> srp_map(torch.tensor([[0.0, 0.2, 0.9]]), steering)
+    tensor([0.2000, 0.9000])
+    """
+    return gcc.flatten(-2) @ steering

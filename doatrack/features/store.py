@@ -1,0 +1,72 @@
+"""Correlations of a whole corpus on disk, so that training needs no memory for them."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["FeatureStore"]
+
+
+class FeatureStore:
+    """A file of GCC-PHAT frames in half precision, read by crops.
+
+    Half precision keeps correlations between -1 and 1 to 5e-4; a corpus takes about 6 % of the space of its
+    audio (12 microphones).
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write and read; an existing one is replaced.
+    n_pairs, n_lags : int
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = FeatureStore(pathlib.Path(folder) / "gcc.f16", n_pairs=1, n_lags=3)
+    ...     store.append([torch.ones(5, 1, 3)], np.ones(5, dtype=bool))
+    ...     store.crop(0, start=1, length=2, pairs=torch.tensor([0]))[0].shape
+    torch.Size([2, 1, 3])
+    """
+
+    def __init__(self, path: pathlib.Path, n_pairs: int, n_lags: int) -> None:
+        self._path = path
+        self._shape = (n_pairs, n_lags)
+        self._starts = [0]
+        self.activities: list[NDArray[np.bool_]] = []
+        path.write_bytes(b"")
+
+    def __len__(self) -> int:
+        return len(self.activities)
+
+    def n_frames(self, recording: int) -> int:
+        """Return the number of frames of a recording."""
+        return self._starts[recording + 1] - self._starts[recording]
+
+    def write_blocks(self, blocks: Sequence[Tensor]) -> int:
+        """Add frames (n_frames, n_pairs, n_lags) at the end of the file; return how many."""
+        with self._path.open("ab") as file:
+            for block in blocks:
+                file.write(block.numpy().astype(np.float16).tobytes())
+        return sum(len(block) for block in blocks)
+
+    def close_recording(self, n_frames: int, activity: NDArray[np.bool_]) -> None:
+        """State that the last `n_frames` frames written are one recording with this activity."""
+        self._starts.append(self._starts[-1] + n_frames)
+        self.activities.append(np.asarray(activity, dtype=bool))
+
+    def append(self, blocks: Sequence[Tensor], activity: NDArray[np.bool_]) -> None:
+        """Add one recording."""
+        self.close_recording(self.write_blocks(blocks), activity)
+
+    def crop(self, recording: int, start: int, length: int, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return frames start..start+length of some pairs, (length, n_chosen, n_lags), and their activity."""
+        n_pairs, n_lags = self._shape
+        table = np.memmap(self._path, dtype=np.float16, mode="r", shape=(self._starts[-1], n_pairs, n_lags))
+        first = self._starts[recording] + start
+        frames = torch.from_numpy(np.asarray(table[first : first + length])[:, pairs.numpy()].astype(np.float32))
+        return frames, torch.from_numpy(self.activities[recording][start : start + length])

@@ -1,0 +1,97 @@
+"""An encoder of few parameters: corrected correlations, then the fixed steering sum."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from doatrack.distributions.grid_posterior import GridPosterior
+from doatrack.networks.pair_geometry import PairGeometry
+
+__all__ = ["MapEncoder"]
+
+_TIME, _LAG = 4, 3
+_INPUT_SCALE = 10.0
+
+
+class MapEncoder(nn.Module):
+    """Correct each pair's correlations with causal convolutions, and sum them into a posterior over a grid.
+
+    The correction is zero at the start, so that an untrained encoder is SRP-PHAT; it is shared by all pairs and
+    knows neither positions nor directions, so that it can be moved to another array. All normalisation is
+    within one frame and lag: nothing depends on the future, on other recordings or on the length.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the convolutions, a multiple of 4.
+    n_layers : int
+        Convolutions of 4 frames (3 in the past) by 3 lags.
+
+    Examples
+    --------
+    >>> from doatrack.features import FrameSettings, GCCExtractor
+    >>> from doatrack.geometry import DirectionGrid, MicArray
+    >>> extractor = GCCExtractor(MicArray.from_preset("nao_head_12"), FrameSettings(), lag_step=0.5)
+    >>> geometry = PairGeometry.of(extractor, DirectionGrid.quasi_uniform(500))
+    >>> MapEncoder()(torch.randn(2, 7, 66, 27), geometry).mean_direction.shape
+    torch.Size([2, 7, 3])
+    """
+
+    time_pooling = 1
+
+    def __init__(self, width: int = 16, n_layers: int = 3) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(2 if k == 0 else width, width, (_TIME, _LAG), bias=False) for k in range(n_layers)
+        )
+        self.norms = nn.ModuleList(_ChannelNorm(width) for _ in range(n_layers))
+        self.correction = nn.Conv2d(width, 1, 1)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)
+        self.raw_scale = nn.Parameter(torch.tensor(0.5))
+
+    @property
+    def context(self) -> int:
+        """The number of earlier frames that a frame's answer depends on."""
+        return (_TIME - 1) * len(self.convolutions)
+
+    def forward(self, gcc: Tensor, geometry: PairGeometry) -> GridPosterior:
+        """Return the posterior of every frame.
+
+        Parameters
+        ----------
+        gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_lags)
+        geometry : PairGeometry
+
+        Returns
+        -------
+        GridPosterior of batch shape (n_recordings, n_frames)
+        """
+        corrected = self.correct(gcc, geometry.lags)
+        logits = corrected.flatten(-2) @ geometry.steering()
+        return GridPosterior(logits, geometry.directions)
+
+    def correct(self, gcc: Tensor, lags: Tensor) -> Tensor:
+        """Return the corrected correlations, of the shape of `gcc`, in the scale of log-likelihoods."""
+        scaled = _INPUT_SCALE * gcc.transpose(1, 2)
+        image = scaled.flatten(0, 1)[:, None]
+        place = (lags / lags.abs().max().clamp_min(1.0)).expand_as(image)
+        hidden = torch.cat([image, place], dim=1)
+        for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            step = F.silu(norm(convolution(F.pad(hidden, (_LAG // 2, _LAG // 2, _TIME - 1, 0)))))
+            hidden = step if k == 0 else hidden + step
+        out = (image + self.correction(hidden)).view(scaled.shape).transpose(1, 2)
+        return 6 * F.softplus(self.raw_scale) * out
+
+
+class _ChannelNorm(nn.Module):
+    """Root-mean-square normalisation over the channels of each frame and lag, with gain and bias."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(width, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        power = x.square().mean(dim=1, keepdim=True)
+        return x * torch.rsqrt(power + 1e-3) * self.gain + self.bias
