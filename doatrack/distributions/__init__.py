@@ -1,1 +1,13 @@
+"""Distributions of directions on the sphere."""
 
+from doatrack.distributions.concentration import credible_angle, inverse_mean_resultant_length, mean_resultant_length
+from doatrack.distributions.von_mises_fisher import SphericalUniform, VonMisesFisher, tangent_basis
+
+__all__ = [
+    "SphericalUniform",
+    "VonMisesFisher",
+    "credible_angle",
+    "inverse_mean_resultant_length",
+    "mean_resultant_length",
+    "tangent_basis",
+]
