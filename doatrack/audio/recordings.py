@@ -80,6 +80,12 @@ class Recordings(Sequence[NDArray[np.float32]]):
             item = read_audio(item, self._sample_rate, self._channels)
         return self._check(item, index)
 
+    def check(self) -> None:
+        """Check every recording that is in memory; files are checked when they are read."""
+        for index, item in enumerate(self._items):
+            if not isinstance(item, pathlib.Path):
+                self._check(item, index)
+
     def blocks(self, index: int) -> Iterator[NDArray[np.float32]]:
         """Yield a recording in blocks of about 10 s (n_mics, n), without overlap."""
         size = round(_BLOCK_S * self._sample_rate)

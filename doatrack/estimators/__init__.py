@@ -1,1 +1,6 @@
+"""Trackers with scikit-learn's interface."""
 
+from doatrack.estimators._files import load
+from doatrack.estimators.srp_phat import SRPPHAT
+
+__all__ = ["SRPPHAT", "load"]

@@ -106,6 +106,13 @@ class GCCExtractor:
         delay = tdoa_far_field(self.array, doa, self.speed_of_sound) * self.frames.sample_rate
         return torch.as_tensor(delay.T.copy(), dtype=torch.float32)
 
+    def rows_of_pairs(self, pairs: NDArray[np.int64]) -> Tensor:
+        """Return where pairs of the given array's microphones stand among the canonical pairs."""
+        place = np.argsort(self._order)
+        wanted = np.sort(place[pairs], axis=1)
+        table = {tuple(pair): row for row, pair in enumerate(self.mic_pairs.tolist())}
+        return torch.tensor(sorted(table[tuple(pair)] for pair in wanted.tolist()))
+
     def gcc(self, waveform: Tensor) -> Tensor:
         """Return GCC-PHAT (n_frames, n_pairs, n_lags) of one recording (n_mics, n_samples)."""
         spectra = stft(waveform[self._order], self._window, self.frames.hop_length)

@@ -1,0 +1,313 @@
+"""What all trackers share: arguments, containers, frames, scores."""
+
+import copy
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from doatrack._validation import check_choice, check_int, check_real
+from doatrack.audio.recordings import Recordings, Signals
+from doatrack.exceptions import InvalidInputError
+from doatrack.features import WINDOWS, FrameSettings
+from doatrack.geometry import DirectionGrid, MicArray
+from doatrack.metrics import mean_angular_error_deg, truth_at_frames
+from doatrack.tracking import Track
+
+__all__ = ["BaseTracker", "FrameEstimates", "search_grid", "sort_arguments"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameEstimates:
+    """What an estimator knows of each frame of one recording: the inside of a `Track`."""
+
+    doa: NDArray[np.float64]
+    concentration: NDArray[np.float64]
+    credible_angle: NDArray[np.float64]
+    activity: NDArray[np.bool_]
+    evidence: NDArray[np.float64]
+
+
+class BaseTracker(BaseEstimator):  # type: ignore[misc]
+    """Estimator of a direction per frame.
+
+    A subclass stores its parameters in `__init__`, and gives `_fit` (learn from recordings), `_estimate` (the
+    frames of one recording), `_state` and `_restore` (what a file keeps).
+    """
+
+    array: MicArray | None
+    sample_rate: int
+    win_length: int
+    hop_length: int
+    window: str
+    speed_of_sound: float
+    array_: MicArray
+
+    def fit(self, X: Signals, y: Any = None, array: MicArray | None = None, activity: Any = None) -> Self:  # noqa: N803
+        """Fit to recordings of one array.
+
+        Parameters
+        ----------
+        X : array, list of arrays, path or list of paths
+            One recording (n_mics, n_samples), a batch (n_recordings, n_mics, n_samples), a list of recordings of any
+            lengths, or paths of audio files.
+        y : MicArray or truth, optional
+            A `MicArray` here is taken as `array`, so that `fit(signals, array)` and `fit(signals, array, doa)` work.
+            Truth is ignored by estimators that learn without labels.
+        array : MicArray, optional
+            The array; None takes the constructor's.
+        activity : bool array (n_frames,) or list of them, optional
+            Which frames hold sound; None estimates it from the signals.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidInputError
+            On signals that do not fit the array, or if no array is known.
+        """
+        truth, given = sort_arguments(y, array)
+        chosen = given if given is not None else self.array
+        if not isinstance(chosen, MicArray):
+            raise InvalidInputError(
+                f"{type(self).__name__} needs the geometry: call fit(signals, array) with a MicArray, or give it to the "
+                f"constructor, {type(self).__name__}(array=...); got {chosen!r}."
+            )
+        self._check_parameters()
+        recordings = Recordings(X, chosen.n_mics, self.sample_rate)
+        self._fit(recordings, truth, chosen, _per_recording("activity", activity, recordings))
+        return self
+
+    def predict(self, X: Signals) -> Any:  # noqa: N803
+        """Return the direction of every frame.
+
+        Parameters
+        ----------
+        X : array, list of arrays, path or list of paths
+            As in `fit`, with the channels of the fitted array.
+
+        Returns
+        -------
+        ndarray of shape (n_frames, 3), or a batch or list of them
+            Unit vectors in the array's coordinates (x front, y left, z up), in the container of `X`. Frames
+            without sound have a row too, of no meaning.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+        InvalidInputError
+            On signals that do not fit the array.
+        """
+        recordings = self._recordings(X)
+        return recordings.mirror([self._estimate(recordings, k).doa for k in range(len(recordings))])
+
+    def track(self, X: Signals) -> Any:  # noqa: N803
+        """Return a `Track` per recording: times, directions, uncertainty and activity.
+
+        Parameters
+        ----------
+        X : array, list of arrays, path or list of paths
+            As in `predict`.
+
+        Returns
+        -------
+        Track or list of Track
+        """
+        recordings = self._recordings(X)
+        tracks = []
+        for k in range(len(recordings)):
+            frames = self._estimate(recordings, k)
+            times = self.frame_times(len(frames.doa))
+            tracks.append(Track(times, frames.doa, frames.concentration, frames.credible_angle, frames.activity))
+        return recordings.mirror(tracks)
+
+    def score(self, X: Signals, y: Any = None, sample_weight: Any = None) -> float:  # noqa: N803
+        """Return the negative mean angular error in degrees, or without truth the mean evidence; larger is better.
+
+        Parameters
+        ----------
+        X : array, list of arrays, path or list of paths
+        y : truth per recording, optional
+            Unit vectors (n_frames, 3), or rows `time_s, x, y, z, active` at any rate. Frames whose truth is NaN or
+            inactive do not count; with unit vectors, activity is estimated from the signals.
+        sample_weight : array (n_frames,) per recording, optional
+            Weights of frames instead of the activity.
+
+        Returns
+        -------
+        float
+        """
+        recordings = self._recordings(X)
+        truth = _per_recording("y", y, recordings)
+        weights = _per_recording("sample_weight", sample_weight, recordings)
+        rows = []
+        for k in range(len(recordings)):
+            frames = self._estimate(recordings, k)
+            doa, weight = frames.doa, frames.activity.astype(float)
+            if truth is not None:
+                doa, weight = self._align(truth[k], frames, recordings.name(k))
+            rows.append((doa, frames, weight if weights is None else np.asarray(weights[k], dtype=float)))
+        if y is None:
+            total = sum(float(w.sum()) for _, _, w in rows)
+            return sum(float((f.evidence * w).sum()) for _, f, w in rows) / max(total, 1e-12)
+        return -mean_angular_error_deg([d for d, _, _ in rows], [f.doa for _, f, _ in rows], [w for _, _, w in rows])
+
+    def frame_times(self, n_frames: int) -> NDArray[np.float64]:
+        """Return the centres of the first `n_frames` frames in seconds."""
+        return self._frames().times(n_frames)
+
+    def for_array(self, array: MicArray) -> Self:
+        """Return a copy of this fitted estimator for another array.
+
+        Parameters
+        ----------
+        array : MicArray
+
+        Warns
+        -----
+        ArrayMismatchWarning
+            If something that was learned need not hold for the other array; the message says what.
+        """
+        check_is_fitted(self)
+        if not isinstance(array, MicArray):
+            raise InvalidInputError(f"array must be a MicArray, got {type(array).__name__}.")
+        other = copy.deepcopy(self)
+        other._forget_tables()
+        other.array_ = array
+        other._moved()
+        return other
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one safetensors file, which `doatrack.load` reads.
+
+        Nothing in the file can run code. It is written beside and moved, so an older file survives a full disk.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        OSError
+            If the file cannot be written.
+        """
+        from doatrack.estimators._files import save_estimator
+
+        check_is_fitted(self)
+        save_estimator(self, pathlib.Path(path))
+
+    def _frames(self) -> FrameSettings:
+        return FrameSettings(self.sample_rate, self.win_length, self.hop_length, self.window)
+
+    def _recordings(self, signals: Signals) -> Recordings:
+        check_is_fitted(self)
+        return Recordings(signals, self.array_.n_mics, self.sample_rate)
+
+    def _too_short(self, recordings: Recordings, index: int) -> Any:
+        raise InvalidInputError(
+            f"{recordings.name(index)} must be at least one frame long, {self.win_length} samples "
+            f"({self.win_length / self.sample_rate:.3g} s). Record longer, or choose a smaller win_length."
+        )
+
+    def _align(
+        self, truth: Any, frames: FrameEstimates, name: str
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        table = np.asarray(truth, dtype=float)
+        if table.ndim == 2 and table.shape[1] == 5:
+            doa, active = truth_at_frames(table, self.frame_times(len(frames.doa)))
+            return doa, active.astype(float)
+        if table.shape != frames.doa.shape:
+            raise InvalidInputError(
+                f"The truth of {name} must be one unit vector per frame, {frames.doa.shape}, or rows of time_s, x, y, z, "
+                f"active, got the shape {table.shape}."
+            )
+        return table, frames.activity.astype(float)
+
+    def _check_parameters(self) -> None:
+        check_int("sample_rate", self.sample_rate, 1000)
+        check_int("win_length", self.win_length, 16)
+        check_int("hop_length", self.hop_length, 1)
+        check_choice("window", self.window, WINDOWS)
+        check_real("speed_of_sound", self.speed_of_sound, 100.0, 10000.0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_tables", None)
+        return state
+
+    def _forget_tables(self) -> None:
+        """Drop what is computed from array and parameters."""
+        self.__dict__.pop("_tables", None)
+
+    def _moved(self) -> None:
+        """Tell what no longer holds after a move to another array."""
+
+    def _fit(
+        self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
+    ) -> None:
+        raise NotImplementedError
+
+    def _estimate(self, recordings: Recordings, index: int) -> FrameEstimates:
+        raise NotImplementedError
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what was learned: JSON values and arrays."""
+        return {}, {}
+
+    def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Set what `_state` returned; `array_` is already there."""
+
+
+def sort_arguments(y: Any, array: Any) -> tuple[Any, MicArray | None]:
+    """Return (truth, array), whichever of the two places the MicArray was given in."""
+    if isinstance(y, MicArray):
+        if isinstance(array, MicArray):
+            raise InvalidInputError("fit got two arrays, in second and third place. Give one.")
+        return array, y
+    if array is not None and not isinstance(array, MicArray):
+        raise InvalidInputError(
+            f"array must be a MicArray, got {type(array).__name__}. Build one: MicArray(positions) in metres, or "
+            "MicArray.from_preset(name)."
+        )
+    return y, array
+
+
+def search_grid(
+    kind: str,
+    n_directions: int,
+    azimuth_range_deg: tuple[float, float] | None,
+    elevation_range_deg: tuple[float, float] | None,
+) -> DirectionGrid:
+    """Return the grid of an estimator's parameters, restricted to its search region."""
+    check_choice("grid", kind, ("quasi_uniform", "rectangular"))
+    check_int("n_directions", n_directions, 16)
+    if kind == "rectangular":
+        n_elevations = max(2, round((n_directions / 2) ** 0.5))
+        grid = DirectionGrid.rectangular(2 * n_elevations, n_elevations)
+    else:
+        grid = DirectionGrid.quasi_uniform(n_directions)
+    if azimuth_range_deg is None and elevation_range_deg is None:
+        return grid
+    return grid.restrict(azimuth_range_deg, elevation_range_deg)
+
+
+def _per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] | None:
+    """Return one value per recording, whatever container they came in."""
+    if values is None:
+        return None
+    if recordings.container == "single" and not isinstance(values, (list, tuple)):
+        return [values]
+    items: Sequence[Any] = list(values)
+    if recordings.container == "single" and len(items) != 1:
+        items = [values]
+    if len(items) != len(recordings):
+        raise InvalidInputError(
+            f"{name} must hold one entry per recording, {len(recordings)}, got {len(items)}."
+        )
+    return list(items)

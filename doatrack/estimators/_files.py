@@ -1,0 +1,96 @@
+"""Fitted estimators as files."""
+
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from doatrack._validation import did_you_mean
+from doatrack.estimators._base import BaseTracker
+from doatrack.exceptions import InvalidInputError, ModelFileError
+from doatrack.geometry import MicArray
+from doatrack.persistence import read_model_file, write_model_file
+
+__all__ = ["load", "save_estimator"]
+
+
+def save_estimator(estimator: BaseTracker, path: pathlib.Path) -> None:
+    """Write an estimator's parameters, array and learned state to one file."""
+    values, arrays = estimator._state()
+    header = {
+        "estimator": type(estimator).__name__,
+        "params": {name: _encode(name, value) for name, value in estimator.get_params(deep=False).items()},
+        "array": _encode("array_", estimator.array_),
+        "state": values,
+    }
+    write_model_file(path, header, {name: np.ascontiguousarray(value) for name, value in arrays.items()})
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a fitted estimator that `save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, of another version, holds a pickle, or names an unknown estimator.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, doatrack
+    >>> array = doatrack.MicArray.from_preset("nao_head_12")
+    >>> fitted = doatrack.SRPPHAT(n_directions=100).fit(np.zeros((12, 8000)), array)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fitted.save(f"{folder}/srp.safetensors")
+    ...     doatrack.load(f"{folder}/srp.safetensors").array_ == array
+    True
+    """
+    header, arrays = read_model_file(pathlib.Path(path))
+    classes = {c.__name__: c for c in _subclasses(BaseTracker)}
+    name = str(header.get("estimator"))
+    if name not in classes:
+        raise ModelFileError(f"{path} holds an unknown estimator, {name!r}. {did_you_mean(name, classes)}")
+    try:
+        params = {key: _decode(value) for key, value in header["params"].items()}
+        estimator = classes[name](**params)
+        estimator.array_ = _decode(header["array"])
+        estimator._restore(header["state"], arrays)
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"{path} does not hold a complete {name}: {type(error).__name__}: {error}. Save it again with this version."
+        ) from error
+    return estimator
+
+
+def _subclasses(cls: type[BaseTracker]) -> list[type[BaseTracker]]:
+    return [c for child in cls.__subclasses__() for c in (child, *_subclasses(child))]
+
+
+def _encode(name: str, value: Any) -> Any:
+    if isinstance(value, MicArray):
+        return {"mic_positions": value.positions.tolist(), "name": value.name}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return str(value)
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_encode(name, item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise InvalidInputError(
+        f"The parameter {name} cannot be saved: {type(value).__name__}. Use numbers, text, lists or a MicArray."
+    )
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, dict) and "mic_positions" in value:
+        return MicArray(value["mic_positions"], name=value.get("name", ""))
+    return value

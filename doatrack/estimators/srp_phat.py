@@ -1,0 +1,200 @@
+"""Steered response power with phase transform: the classical baseline."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from doatrack._validation import check_array, check_real
+from doatrack.audio.recordings import Recordings, Signals
+from doatrack.estimators._base import BaseTracker, FrameEstimates, search_grid
+from doatrack.exceptions import InvalidInputError
+from doatrack.features import GCCExtractor, srp_map, steering_matrix
+from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray, PeakFinder
+
+__all__ = ["SRPPHAT"]
+
+
+class SRPPHAT(BaseTracker):
+    """Steered response power with GCC-PHAT (SRP-PHAT) over a grid of directions.
+
+    For each frame, the correlations of all pairs are summed at the delays of every candidate direction; the highest
+    sum wins. It needs no training: `fit` only takes the geometry. It assumes one far source per frame and
+    degrades with reverberation and noise; it knows no uncertainty, so the concentration of its tracks is NaN.
+
+    Parameters
+    ----------
+    array : MicArray, optional
+        The array, where `fit` gets none (model selection).
+    grid : {"quasi_uniform", "rectangular"}
+        A Fibonacci spiral, or the paper's equal steps of azimuth and elevation (section 5.2: 64 x 32).
+    n_directions : int
+        Size of the grid; a rectangular one is the nearest 2 n x n.
+    pairs : "all" or sequence of (int, int)
+        Which microphone pairs are summed, counted from 0.
+    refine : bool
+        Whether to look for the maximum between grid directions, by a parabola.
+    azimuth_range_deg, elevation_range_deg : (float, float), optional
+        Search region in degrees: from, to, counter-clockwise from front; lowest, highest.
+    sample_rate : int
+        In Hz; files are resampled to it.
+    win_length, hop_length : int
+        In samples.
+    window : {"rectangular", "hann"}
+        Analysis window; for plain SRP-PHAT the rectangular one is the more accurate (docs/benchmarks.md).
+    lag_step : float
+        Distance in samples of the lags at which correlations are computed, between which they are interpolated.
+    speed_of_sound : float
+        In m/s.
+
+    Attributes
+    ----------
+    array_ : MicArray
+        The fitted array.
+    grid_ : DirectionGrid
+        The directions searched.
+
+    References
+    ----------
+    J. DiBiase, PhD thesis, Brown University 2000; E. Grinstein et al., "Steered response power for sound source
+    localization: a tutorial review", EURASIP JASM 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from doatrack import MicArray, SRPPHAT
+    >>> array = MicArray.from_preset("nao_head_12")
+    >>> noise = np.random.default_rng(0).normal(size=8192)
+    >>> signals = np.stack([noise] * 12)                       # no delay anywhere: no direction fits
+    >>> SRPPHAT(n_directions=500).fit(signals, array).predict(signals).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        array: MicArray | None = None,
+        *,
+        grid: Literal["quasi_uniform", "rectangular"] = "quasi_uniform",
+        n_directions: int = 2048,
+        pairs: Literal["all"] | Sequence[tuple[int, int]] = "all",
+        refine: bool = True,
+        azimuth_range_deg: tuple[float, float] | None = None,
+        elevation_range_deg: tuple[float, float] | None = None,
+        sample_rate: int = 16000,
+        win_length: int = 4096,
+        hop_length: int = 3072,
+        window: Literal["rectangular", "hann"] = "rectangular",
+        lag_step: float = 0.25,
+        speed_of_sound: float = SPEED_OF_SOUND,
+    ) -> None:
+        self.array = array
+        self.grid = grid
+        self.n_directions = n_directions
+        self.pairs = pairs
+        self.refine = refine
+        self.azimuth_range_deg = azimuth_range_deg
+        self.elevation_range_deg = elevation_range_deg
+        self.sample_rate = sample_rate
+        self.win_length = win_length
+        self.hop_length = hop_length
+        self.window = window
+        self.lag_step = lag_step
+        self.speed_of_sound = speed_of_sound
+
+    def predict_map(self, X: Signals) -> Any:  # noqa: N803
+        """Return the steered response power itself.
+
+        Parameters
+        ----------
+        X : array, list of arrays, path or list of paths
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_frames, n_directions), or a batch or list of them
+            Mean over pairs of GCC-PHAT, at most 1, over `grid_.directions`.
+        """
+        recordings = self._recordings(X)
+        maps = []
+        for k in range(len(recordings)):
+            stream = self._runtime().extractor.stream(recordings.blocks(k))
+            parts = [self._map(gcc) for gcc in stream]
+            maps.append(torch.cat(parts).double().numpy() if parts else self._too_short(recordings, k))
+        return recordings.mirror(maps)
+
+    def _fit(
+        self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
+    ) -> None:
+        check_real("lag_step", self.lag_step, 0.0, 1.0, exclusive_minimum=True)
+        grid = search_grid(self.grid, self.n_directions, self.azimuth_range_deg, self.elevation_range_deg)
+        _pair_rows(self.pairs, array)
+        recordings.check()
+        self._forget_tables()
+        self.array_ = array
+        self.grid_ = grid
+
+    def _estimate(self, recordings: Recordings, index: int) -> FrameEstimates:
+        tables = self._runtime()
+        stream = tables.extractor.stream(recordings.blocks(index))
+        doa, power = [], []
+        for gcc in stream:
+            values = self._map(gcc)
+            power.append(values.amax(dim=-1))
+            doa.append(tables.finder(values) if self.refine else tables.directions[values.argmax(dim=-1)])
+        if not doa:
+            self._too_short(recordings, index)
+        unknown = np.full(stream.n_frames, np.nan)
+        directions = torch.cat(doa).double().numpy()
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return FrameEstimates(directions, unknown, unknown, stream.activity(), torch.cat(power).double().numpy())
+
+    def _map(self, gcc: Tensor) -> Tensor:
+        tables = self._runtime()
+        return srp_map(gcc[:, tables.rows] if tables.rows is not None else gcc, tables.steering)
+
+    def _runtime(self) -> "_Tables":
+        if "_tables" not in self.__dict__:
+            self._tables = _Tables(self)
+        return self._tables
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return {}, {"grid_directions": self.grid_.directions, "grid_weights": self.grid_.weights}
+
+    def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        self.grid_ = DirectionGrid(arrays["grid_directions"], arrays["grid_weights"])
+
+
+class _Tables:
+    """What follows from array and parameters, computed once."""
+
+    def __init__(self, estimator: SRPPHAT) -> None:
+        frames = estimator._frames()
+        self.extractor = GCCExtractor(
+            estimator.array_, frames, lag_step=estimator.lag_step, speed_of_sound=estimator.speed_of_sound
+        )
+        delays = self.extractor.tdoa_samples(estimator.grid_.directions)
+        chosen = _pair_rows(estimator.pairs, estimator.array_)
+        self.rows = None if chosen is None else self.extractor.rows_of_pairs(chosen)
+        self.steering = steering_matrix(delays if self.rows is None else delays[self.rows], self.extractor.lags)
+        self.finder = PeakFinder(estimator.grid_)
+        self.directions = torch.as_tensor(estimator.grid_.directions, dtype=torch.float32)
+
+
+def _pair_rows(pairs: object, array: MicArray) -> NDArray[np.int64] | None:
+    """Return the chosen pairs (n_pairs, 2), or None for all."""
+    if isinstance(pairs, str):
+        if pairs == "all":
+            return None
+        raise InvalidInputError(f"pairs must be 'all' or a list of (i, j), got {pairs!r}.")
+    table = check_array("pairs", pairs, ("n_pairs", 2))
+    chosen = np.sort(table.astype(np.int64), axis=1)
+    if len(chosen) == 0 or (table != np.rint(table)).any() or chosen.min() < 0 or chosen.max() >= array.n_mics:
+        raise InvalidInputError(
+            f"pairs must be microphone numbers from 0 to {array.n_mics - 1}, at least one pair, got {pairs!r}."
+        )
+    if (chosen[:, 0] == chosen[:, 1]).any():
+        raise InvalidInputError(f"pairs must join two different microphones, got {pairs!r}.")
+    return np.unique(chosen, axis=0)

@@ -1,0 +1,105 @@
+"""The paper's encoder: one convolutional recurrent network shared by all pairs."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from doatrack.distributions.von_mises_fisher import VonMisesFisher
+from doatrack.networks.pair_geometry import PairGeometry
+
+__all__ = ["PairEncoder"]
+
+_POSITION_SCALE = 10.0  # positions of a few centimetres become numbers of order 1
+_LARGEST_CONCENTRATION = 1e5
+
+
+class PairEncoder(nn.Module):
+    """Correlations and geometry of pairs in, a von Mises-Fisher posterior per pooled frame out (section 4).
+
+    Per pair: blocks of 3 x 3 convolution over time and lag, a linear projection of the pair's two positions added
+    as a bias ("early" metadata), batch norm, PReLU and max-pooling; a GRU; tanh; a perceptron. The sum over pairs
+    feeds the heads of mean direction and concentration.
+
+    Parameters
+    ----------
+    n_lags : int
+        Lags of the input, a multiple of the product of the lag poolings (8).
+    width : int
+        Channels of the convolutions and of the perceptron; 128 in the paper.
+    recurrent_width : int
+        Units of each of the two GRU layers; 128 in the paper.
+    time_pooling : int
+        Frames pooled into one by the first block; 5 in the paper.
+
+    Examples
+    --------
+    >>> from doatrack.features import FrameSettings, GCCExtractor
+    >>> from doatrack.geometry import DirectionGrid, MicArray
+    >>> extractor = GCCExtractor(MicArray.from_preset("nao_head_12"), FrameSettings(), n_lags=64)
+    >>> geometry = PairGeometry.of(extractor, DirectionGrid.quasi_uniform(500))
+    >>> encoder = PairEncoder(n_lags=64)
+    >>> encoder(torch.randn(1, 12, 66, 64), geometry).mean_direction.shape       # 12 frames, pooled by 5
+    torch.Size([1, 3, 3])
+    >>> round(sum(p.numel() for p in encoder.parameters()) / 1e6, 2)
+    0.89
+    """
+
+    context = None
+    """A recurrent network depends on all earlier frames."""
+
+    def __init__(
+        self, n_lags: int = 64, width: int = 128, recurrent_width: int = 128, time_pooling: int = 5, n_layers: int = 3
+    ) -> None:
+        super().__init__()
+        self.time_pooling = time_pooling
+        pools = [(time_pooling if k == 0 else 1, 2) for k in range(n_layers)]
+        self.blocks = nn.ModuleList(_Block(1 if k == 0 else width, width, pool) for k, pool in enumerate(pools))
+        self.recurrent = nn.GRU(width * (n_lags // 2**n_layers), recurrent_width, num_layers=2, batch_first=True)
+        self.perceptron = nn.Sequential(
+            nn.Linear(recurrent_width, width), nn.PReLU(), nn.Linear(width, width), nn.PReLU()
+        )
+        self.trunk = nn.Sequential(nn.Linear(width, width), nn.PReLU())
+        self.direction_head = nn.Linear(width, 3)
+        self.concentration_head = nn.Linear(width, 1)
+
+    def forward(self, gcc: Tensor, geometry: PairGeometry) -> VonMisesFisher:
+        """Return the posterior of every pooled frame.
+
+        Parameters
+        ----------
+        gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_lags)
+        geometry : PairGeometry
+
+        Returns
+        -------
+        VonMisesFisher of batch shape (n_recordings, ceil(n_frames / time_pooling))
+            The last frames are repeated to fill the last pooling window.
+        """
+        n_recordings, n_frames, n_pairs, n_lags = gcc.shape
+        missing = -n_frames % self.time_pooling
+        padded = torch.cat([gcc, gcc[:, -1:].expand(-1, missing, -1, -1)], dim=1) if missing else gcc
+        hidden = padded.transpose(1, 2).reshape(n_recordings * n_pairs, 1, -1, n_lags)
+        place = _POSITION_SCALE * geometry.positions.repeat(n_recordings, 1)
+        for block in self.blocks:
+            hidden = block(hidden, place)
+        hidden = torch.tanh(self.recurrent(hidden.transpose(1, 2).flatten(2))[0])
+        pooled = self.perceptron(hidden).unflatten(0, (n_recordings, n_pairs)).mean(dim=1)
+        trunk = self.trunk(pooled)
+        direction = F.normalize(self.direction_head(trunk), dim=-1, eps=1e-6)
+        concentration = F.softplus(self.concentration_head(trunk)[..., 0]).clamp(max=_LARGEST_CONCENTRATION)
+        return VonMisesFisher(direction, concentration, validate_args=False)
+
+
+class _Block(nn.Module):
+    def __init__(self, n_in: int, n_out: int, pool: tuple[int, int]) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(n_in, n_out, 3, padding=1)
+        self.metadata = nn.Linear(6, n_out)
+        self.norm = nn.BatchNorm2d(n_out)
+        self.activation = nn.PReLU()
+        self.pool = nn.MaxPool2d(pool)
+
+    def forward(self, x: Tensor, place: Tensor) -> Tensor:
+        biased = self.convolution(x) + self.metadata(place)[..., None, None]
+        out: Tensor = self.pool(self.activation(self.norm(biased)))
+        return out

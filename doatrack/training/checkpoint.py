@@ -1,0 +1,113 @@
+"""Checkpoints: a killed run goes on as if nothing had happened."""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from doatrack._files import atomic_write_bytes
+from doatrack.exceptions import ModelFileError
+from doatrack.training.loop import Callback, TrainingLoop
+
+__all__ = ["Checkpoint"]
+
+_FILE = "checkpoint.safetensors"
+
+
+class Checkpoint(Callback):
+    """Keep the state of a loop in a folder after every epoch.
+
+    Weights, optimiser, random generator and history are kept, so that a run which is killed at any moment and
+    started again with the same folder, data and parameters ends with the weights it would have had (bit for bit
+    on a CPU with the same number of threads). The file is written beside and moved.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if missing.
+    fingerprint : dict
+        What the run depends on (parameters, data); another one is refused at `resume`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Checkpoint(folder, {"seed": 0}).exists()
+    False
+    """
+
+    def __init__(self, folder: str | pathlib.Path, fingerprint: dict[str, Any]) -> None:
+        self._path = pathlib.Path(folder) / _FILE
+        self._fingerprint = json.loads(json.dumps(fingerprint, default=str))
+
+    def exists(self) -> bool:
+        """Whether there is something to resume."""
+        return self._path.exists()
+
+    def on_epoch_end(self, loop: TrainingLoop, record: dict[str, float]) -> None:
+        """Write the state."""
+        from safetensors.numpy import save
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        header = {"epoch": loop.epoch, "history": loop.history, "fingerprint": self._fingerprint}
+        atomic_write_bytes(self._path, save(_pack(loop), metadata={"doatrack-checkpoint": json.dumps(header)}))
+
+    def resume(self, loop: TrainingLoop) -> None:
+        """Set a loop to the state of the file, if there is one.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is damaged or belongs to a run with other parameters or data.
+        """
+        if not self.exists():
+            return
+        header, tensors = self._read()
+        if header["fingerprint"] != self._fingerprint:
+            changed = sorted(
+                key
+                for key in {*header["fingerprint"], *self._fingerprint}
+                if header["fingerprint"].get(key) != self._fingerprint.get(key)
+            )
+            raise ModelFileError(
+                f"The checkpoint {self._path} belongs to another run: {', '.join(changed)} differ. "
+                "Use the same parameters and recordings to resume, or another folder to start anew."
+            )
+        _unpack(loop, tensors)
+        loop.epoch, loop.history = int(header["epoch"]), list(header["history"])
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._path, framework="np") as file:
+                header = json.loads(file.metadata()["doatrack-checkpoint"])
+                return header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(
+                f"The checkpoint {self._path} is damaged ({error}). Delete it to start anew."
+            ) from error
+
+
+def _pack(loop: TrainingLoop) -> dict[str, NDArray[Any]]:
+    tensors = {f"module/{k}": v for k, v in loop.module.state_dict().items()}
+    for index, state in loop.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()}
+    tensors["generator"] = loop.generator.get_state()
+    return {k: np.ascontiguousarray(v.detach().cpu().numpy()) for k, v in tensors.items()}
+
+
+def _unpack(loop: TrainingLoop, tensors: dict[str, NDArray[Any]]) -> None:
+    module = {k.removeprefix("module/"): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("module/")}
+    loop.module.load_state_dict(module)
+    optimizer = loop.optimizer.state_dict()
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer/"):
+            _, index, name = key.split("/")
+            state.setdefault(int(index), {})[name] = torch.from_numpy(value)
+    loop.optimizer.load_state_dict({"state": state, "param_groups": optimizer["param_groups"]})
+    loop.generator.set_state(torch.from_numpy(tensors["generator"]))

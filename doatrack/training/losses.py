@@ -1,0 +1,172 @@
+"""The unsupervised loss: what the input's delays say against the prior."""
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from doatrack.distributions.grid_posterior import GridPosterior
+from doatrack.distributions.von_mises_fisher import VonMisesFisher
+from doatrack.networks.pair_geometry import PairGeometry
+from doatrack.networks.physics_decoder import PhysicsDecoder, delay_target
+
+__all__ = ["LossTerms", "motion_log_transition", "physics_loss", "to_time_axis", "variational_loss"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LossTerms:
+    """The loss and its parts, averaged over active frames, in nats.
+
+    Parameters
+    ----------
+    total : Tensor of shape ()
+        What is minimised.
+    physics : Tensor of shape ()
+        Expected cross-entropy of the delays, mean over pairs (equation 22).
+    kl : Tensor of shape ()
+        Divergence of the posterior from the prior.
+    n_active : Tensor of shape ()
+        Weight of the averages.
+    """
+
+    total: Tensor
+    physics: Tensor
+    kl: Tensor
+    n_active: Tensor
+
+
+def to_time_axis(values: Tensor, n_frames: int) -> Tensor:
+    """Interpolate linearly from one time axis to a pooled one (section 4).
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_recordings, n_frames_in, ...)
+    n_frames : int
+        Frames wanted.
+
+    Returns
+    -------
+    Tensor of shape (n_recordings, n_frames, ...)
+
+    Examples
+    --------
+    >>> to_time_axis(torch.arange(10.0)[None], 2)
+    tensor([[2., 7.]])
+    """
+    if values.shape[1] == n_frames:
+        return values
+    flat = values.flatten(2) if values.dim() > 2 else values[..., None]
+    out = F.interpolate(flat.transpose(1, 2), size=n_frames, mode="linear", align_corners=False).transpose(1, 2)
+    return out.reshape(values.shape[0], n_frames, *values.shape[2:])
+
+
+def physics_loss(
+    posterior: GridPosterior | VonMisesFisher,
+    target: Tensor,
+    decoder: PhysicsDecoder,
+    geometry: PairGeometry,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Return the expected cross-entropy between the input's delays and the decoder's (equations 21, 22).
+
+    The paper sums over pairs; here it is the mean, so that its weight against the prior does not depend on how
+    many microphones there are or how many pairs a step looks at. A grid posterior's expectation is exact, a von
+    Mises-Fisher posterior's is one reparameterised sample (section 3.5).
+
+    Parameters
+    ----------
+    posterior : GridPosterior or VonMisesFisher of batch shape (n_recordings, n_frames)
+    target : Tensor of shape (n_recordings, n_frames, n_pairs, n_lags)
+        From `delay_target`.
+    decoder : PhysicsDecoder
+    geometry : PairGeometry
+    generator : torch.Generator, optional
+        Source of the sample.
+
+    Returns
+    -------
+    Tensor of shape (n_recordings, n_frames)
+    """
+    n_pairs = target.shape[-2]
+    if isinstance(posterior, GridPosterior):
+        log_p = decoder.of_delays(geometry.delays, geometry.lags)  # (n_pairs, n_directions, n_lags)
+        table = log_p.transpose(1, 2).flatten(0, 1)
+        return -posterior.expectation(target.flatten(-2) @ table) / n_pairs
+    log_p = decoder(posterior.rsample(generator=generator), geometry.baselines, geometry.lags)
+    return -(target * log_p).sum(dim=(-1, -2)) / n_pairs
+
+
+def motion_log_transition(directions: Tensor, concentration: float, jump: float = 0.02) -> Tensor:
+    """Return the log transition density between directions, relative to the uniform one.
+
+    With probability 1 - `jump` the next direction is von Mises-Fisher around the last, else anywhere.
+
+    Parameters
+    ----------
+    directions : Tensor of shape (n_directions, 3)
+        A quasi-uniform grid.
+    concentration : float
+        Of one step.
+    jump : float
+
+    Returns
+    -------
+    Tensor of shape (n_directions, n_directions)
+    """
+    n_directions = len(directions)
+    move = torch.log_softmax(concentration * (directions @ directions.T - 1), dim=1) + torch.log(
+        torch.tensor(n_directions * (1 - jump))
+    )
+    return torch.logaddexp(move, torch.log(torch.tensor(jump)))
+
+
+def variational_loss(
+    posterior: GridPosterior | VonMisesFisher,
+    gcc: Tensor,
+    activity: Tensor,
+    decoder: PhysicsDecoder,
+    geometry: PairGeometry,
+    *,
+    gamma: float,
+    beta: float,
+    transition: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> LossTerms:
+    """Return the negative evidence bound, physics + beta * KL, over active frames (equation 25).
+
+    Parameters
+    ----------
+    posterior : GridPosterior or VonMisesFisher of batch shape (n_recordings, n_latent_frames)
+    gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_lags)
+    activity : Tensor of shape (n_recordings, n_frames)
+        1 where there is sound. Like `gcc` it is interpolated to the latent time axis.
+    decoder : PhysicsDecoder
+    geometry : PairGeometry
+    gamma : float
+        Sharpness of the input's delay distribution (equation 20).
+    beta : float
+        Weight of the prior against the mean over pairs; the paper's weight for a sum over P pairs is P times it.
+    transition : Tensor of shape (n_directions, n_directions), optional
+        Log transition relative to the uniform density; the prior is then a Markov chain instead of independent
+        uniform directions. Only for a `GridPosterior`.
+    generator : torch.Generator, optional
+
+    Returns
+    -------
+    LossTerms
+    """
+    n_latent = posterior.batch_shape[1]
+    weight = to_time_axis(activity.to(gcc.dtype), n_latent)
+    target = delay_target(to_time_axis(gcc, n_latent), gamma)
+    n_active = weight.sum()
+    physics = (physics_loss(posterior, target, decoder, geometry, generator) * weight).sum() / n_active.clamp_min(1e-6)
+    divergence = posterior.kl_uniform()
+    if transition is not None and isinstance(posterior, GridPosterior):
+        p = posterior.probabilities
+        agreement = ((p[:, :-1] @ transition) * p[:, 1:]).sum(dim=-1)
+        # a silent frame is tied to its neighbours too: it carries the track across the pause
+        kl = (divergence.sum() - agreement.sum()) / max(divergence.numel(), 1)
+    else:
+        kl = (divergence * weight).sum() / n_active.clamp_min(1e-6)
+    return LossTerms(physics + beta * kl, physics, kl, n_active)
