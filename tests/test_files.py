@@ -1,0 +1,102 @@
+import errno
+import os
+import stat
+
+import numpy as np
+import pytest
+
+from doatrack._files import atomic_write_bytes, read_number_table
+from doatrack.exceptions import InvalidInputError
+
+
+def test_writes_and_replaces_and_leaves_nothing_beside(tmp_path):
+    path = tmp_path / "a.bin"
+    atomic_write_bytes(path, b"one")
+    atomic_write_bytes(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_new_file_has_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").write_bytes(b"")
+    atomic_write_bytes(tmp_path / "ours", b"")
+    assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE((tmp_path / "usual").stat().st_mode)
+
+
+def test_link_stays_a_link(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    atomic_write_bytes(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch, failing):
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, failing, full)
+    with pytest.raises(OSError, match=r"model cannot be written: No space left on device.*unchanged") as caught:
+        atomic_write_bytes(path, b"new")
+    assert caught.value.errno == errno.ENOSPC
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_interruption_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        atomic_write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere/a cannot be written: No such file or directory"):
+        atomic_write_bytes(tmp_path / "nowhere" / "a", b"")
+
+
+def test_folder_in_the_way(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"a cannot be written: Is a directory"):
+        atomic_write_bytes(tmp_path / "a", b"")
+
+
+def test_table_takes_columns_by_name(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_bytes(b"\xef\xbb\xbfz, x,y\r\n1,2,nan\r\n\r\n4,5,6\r\n")
+    np.testing.assert_array_equal(read_number_table(file, ["x", "y"]), [[2, np.nan], [5, 6]])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"x,y\n1,2\n", "has no column 'z'.*names x,y"),
+        (b"", "has no column 'x'.*names nothing"),
+        (b"x,y,z\n1,2,3\n1,two,3\n", "line 3, column 'y'.*'two'"),
+        (b"x,y,z\n1,2\n", "line 2, column 'z'.*''"),
+        (b"\xff\xfe\x00", "cannot be read as a CSV file"),
+        (b'x,y,z\n"' + b"1" * 200_000 + b'",2,3\n', "cannot be read as a CSV file"),
+    ],
+)
+def test_bad_table_names_file_line_and_column(tmp_path, content, message):
+    file = tmp_path / "t.csv"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        read_number_table(file, ["x", "y", "z"])
+    assert str(file) in str(caught.value)
+
+
+def test_missing_table(tmp_path):
+    with pytest.raises(InvalidInputError, match=r"t\.csv does not exist"):
+        read_number_table(tmp_path / "t.csv", ["x"])
