@@ -226,3 +226,40 @@ def _scale_integers(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
     else:
         full_scale = float(info.max)
     return (array / full_scale).astype(np.float32)
+
+
+def check_same_length(name: str, length: int, other: str, expected: int) -> None:
+    """Raise unless two things that belong together row by row have the same number of rows."""
+    if length != expected:
+        raise InvalidInputError(f"{name} must have as many rows as {other}, got {length} and {expected}.")
+
+
+def check_weights(name: str, value: object, n_rows: int) -> FloatArray:
+    """Return `value` as non-negative weights of shape `(n_rows,)`; booleans count as 0 and 1."""
+    weights = check_array(name, value, ("n_frames",))
+    check_same_length(name, len(weights), "the directions", n_rows)
+    if (weights < 0).any():
+        raise InvalidInputError(f"{name} must be at least 0, got {float(weights.min()):g}. Use 0 for inactive frames.")
+    return weights
+
+
+def check_any_weight(weights: FloatArray) -> None:
+    """Raise if no frame has a weight above 0."""
+    if not (weights > 0).any():
+        raise InvalidInputError(
+            f"No frame counts: of {len(weights)} frames all are inactive, have sample_weight 0 or an unknown (NaN) "
+            "truth. Pass the activity of these recordings, or leave sample_weight out to count every frame."
+        )
+
+
+def check_times(name: str, value: object) -> FloatArray:
+    """Return `value` as finite, strictly increasing times `(n_times,)` in seconds."""
+    times = check_array(name, value, ("n_times",))
+    steps = np.diff(times)
+    if (steps <= 0).any():
+        row = int((steps <= 0).argmax()) + 1
+        raise InvalidInputError(
+            f"{name} must increase from row to row, got {times[row]:g} s after {times[row - 1]:g} s in row {row} "
+            "(counted from 0)."
+        )
+    return times
