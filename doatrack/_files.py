@@ -1,13 +1,19 @@
-"""Writing files so that an old one survives whatever goes wrong."""
+"""Writing files so that an old one survives whatever goes wrong, and reading tables of numbers."""
 
 import contextlib
+import csv
 import os
 import pathlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-__all__ = ["write_beside"]
+import numpy as np
+from numpy.typing import NDArray
+
+from doatrack.exceptions import InvalidInputError
+
+__all__ = ["atomic_write_bytes", "read_number_table", "write_beside"]
 
 
 @contextlib.contextmanager
@@ -31,6 +37,8 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ------
     FileNotFoundError
         If the folder does not exist.
+    OSError
+        If writing fails, for example on a full disk; the message names the file.
 
     Examples
     --------
@@ -52,6 +60,113 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        kept = " The file that was there is unchanged." if target.is_file() else ""
+        raise OSError(error.errno, f"{path} cannot be written: {error.strerror or error}.{kept}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    """Make the move itself survive a power cut, where the system can (Windows cannot)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a whole file by `write_beside`.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall be.
+    data : bytes
+        The whole content.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or writing fails; what was at `path` before is still there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     atomic_write_bytes(pathlib.Path(folder) / "a.txt", b"one")
+    ...     pathlib.Path(folder, "a.txt").read_bytes()
+    b'one'
+    """
+    with write_beside(path) as file:
+        file.write(data)
+
+
+def read_number_table(path: str | os.PathLike[str], columns: Sequence[str]) -> NDArray[np.float64]:
+    r"""Read named columns of a CSV file of numbers, in the order asked for, whatever the file's order.
+
+    Parameters
+    ----------
+    path : path-like
+        A UTF-8 CSV file whose first line names its columns; other columns than `columns` are not looked at.
+    columns : sequence of str
+        The wanted columns.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+        The numbers; `nan` stands for unknown.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be read as text, lacks a column, or holds something else than a number; the message
+        names the file, the line and the column.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "a.csv"
+    ...     _ = file.write_text("time_s,x,note\n0.5,1,here\n")
+    ...     read_number_table(file, ["x", "time_s"]).tolist()
+    [[1.0, 0.5]]
+    """
+    lines = _read_csv(path)
+    names = [name.strip() for name in lines[0]] if lines else []
+    for column in columns:
+        if column not in names:
+            raise InvalidInputError(
+                f"{path} has no column {column!r}: its first line must name {','.join(columns)}, "
+                f"and it names {','.join(names) or 'nothing'}."
+            )
+    places = [names.index(column) for column in columns]
+    rows = [
+        [_number(path, line, names[place], row[place] if place < len(row) else "") for place in places]
+        for line, row in enumerate(lines[1:], start=2)
+        if row
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(places))
+
+
+def _read_csv(path: str | os.PathLike[str]) -> list[list[str]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return list(csv.reader(file))
+    except FileNotFoundError as error:
+        raise InvalidInputError(f"{path} does not exist.") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInputError(f"{path} cannot be read as a CSV file: {error}.") from error
+
+
+def _number(path: str | os.PathLike[str], line: int, column: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{path}, line {line}, column {column!r}: expected a number or nan, got {text!r}."
+        ) from error
