@@ -20,7 +20,7 @@ from doatrack.geometry import DirectionGrid, MicArray
 from doatrack.metrics import mean_angular_error_deg, truth_at_frames
 from doatrack.tracking import Track
 
-__all__ = ["BaseTracker", "FrameEstimates", "search_grid", "sort_arguments"]
+__all__ = ["BaseTracker", "FrameEstimates", "per_recording", "search_grid", "sort_arguments"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
             )
         self._check_parameters()
         recordings = Recordings(X, chosen.n_mics, self.sample_rate)
-        self._fit(recordings, truth, chosen, _per_recording("activity", activity, recordings))
+        self._fit(recordings, truth, chosen, per_recording("activity", activity, recordings))
         return self
 
     def predict(self, X: Signals) -> Any:  # noqa: N803
@@ -147,8 +147,8 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
         float
         """
         recordings = self._recordings(X)
-        truth = _per_recording("y", y, recordings)
-        weights = _per_recording("sample_weight", sample_weight, recordings)
+        truth = per_recording("y", y, recordings)
+        weights = per_recording("sample_weight", sample_weight, recordings)
         rows = []
         for k in range(len(recordings)):
             frames = self._estimate(recordings, k)
@@ -297,7 +297,7 @@ def search_grid(
     return grid.restrict(azimuth_range_deg, elevation_range_deg)
 
 
-def _per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] | None:
+def per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] | None:
     """Return one value per recording, whatever container they came in."""
     if values is None:
         return None

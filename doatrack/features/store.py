@@ -1,7 +1,7 @@
 """Correlations of a whole corpus on disk, so that training needs no memory for them."""
 
 import pathlib
-from collections.abc import Sequence
+import zlib
 
 import numpy as np
 import torch
@@ -23,12 +23,19 @@ class FeatureStore:
         The file to write and read; an existing one is replaced.
     n_pairs, n_lags : int
 
+    Attributes
+    ----------
+    activities : list of bool array (n_frames,)
+    checksum : int
+        CRC-32 of everything written: two stores of the same recordings agree.
+
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = FeatureStore(pathlib.Path(folder) / "gcc.f16", n_pairs=1, n_lags=3)
-    ...     store.append([torch.ones(5, 1, 3)], np.ones(5, dtype=bool))
+    ...     store.write(torch.ones(5, 1, 3))
+    ...     store.close_recording(np.ones(5, dtype=bool))
     ...     store.crop(0, start=1, length=2, pairs=torch.tensor([0]))[0].shape
     torch.Size([2, 1, 3])
     """
@@ -37,6 +44,8 @@ class FeatureStore:
         self._path = path
         self._shape = (n_pairs, n_lags)
         self._starts = [0]
+        self._written = 0
+        self.checksum = 0
         self.activities: list[NDArray[np.bool_]] = []
         path.write_bytes(b"")
 
@@ -47,21 +56,19 @@ class FeatureStore:
         """Return the number of frames of a recording."""
         return self._starts[recording + 1] - self._starts[recording]
 
-    def write_blocks(self, blocks: Sequence[Tensor]) -> int:
-        """Add frames (n_frames, n_pairs, n_lags) at the end of the file; return how many."""
+    def write(self, gcc: Tensor) -> None:
+        """Add frames (n_frames, n_pairs, n_lags) to the recording that is being written."""
+        data = gcc.numpy().astype(np.float16).tobytes()
         with self._path.open("ab") as file:
-            for block in blocks:
-                file.write(block.numpy().astype(np.float16).tobytes())
-        return sum(len(block) for block in blocks)
+            file.write(data)
+        self._written += len(gcc)
+        self.checksum = zlib.crc32(data, self.checksum)
 
-    def close_recording(self, n_frames: int, activity: NDArray[np.bool_]) -> None:
-        """State that the last `n_frames` frames written are one recording with this activity."""
-        self._starts.append(self._starts[-1] + n_frames)
+    def close_recording(self, activity: NDArray[np.bool_]) -> None:
+        """End the recording that is being written; `activity` (n_frames,) says where it holds sound."""
+        self._starts.append(self._written)
         self.activities.append(np.asarray(activity, dtype=bool))
-
-    def append(self, blocks: Sequence[Tensor], activity: NDArray[np.bool_]) -> None:
-        """Add one recording."""
-        self.close_recording(self.write_blocks(blocks), activity)
+        self.checksum = zlib.crc32(self.activities[-1].tobytes(), self.checksum)
 
     def crop(self, recording: int, start: int, length: int, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames start..start+length of some pairs, (length, n_chosen, n_lags), and their activity."""

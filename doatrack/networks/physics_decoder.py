@@ -61,7 +61,7 @@ class PhysicsDecoder(nn.Module):
         """The width in samples, positive through softplus."""
         return F.softplus(self.raw_sigma)
 
-    def forward(self, doa: Tensor, baselines: Tensor, lags: Tensor) -> Tensor:
+    def forward(self, doa: Tensor, baselines: Tensor, lags: Tensor, blur: float = 1.0) -> Tensor:
         """Return log p_ij(d | z).
 
         Parameters
@@ -70,14 +70,16 @@ class PhysicsDecoder(nn.Module):
         baselines : Tensor of shape (n_pairs, 3)
             fs / c (r_j - r_i).
         lags : Tensor of shape (n_lags,)
+        blur : float
+            Factor on sigma, above 1 early in training.
 
         Returns
         -------
         Tensor of shape (..., n_pairs, n_lags)
         """
-        return self.of_delays(doa @ baselines.T, lags)
+        return self.of_delays(doa @ baselines.T, lags, blur)
 
-    def of_delays(self, delays: Tensor, lags: Tensor) -> Tensor:
+    def of_delays(self, delays: Tensor, lags: Tensor, blur: float = 1.0) -> Tensor:
         """Return log p (..., n_lags) for delays (...,) in samples (equations 10 and 11)."""
-        logits = -(lags - delays[..., None]).square() / (2 * self.sigma.square())
+        logits = -(lags - delays[..., None]).square() / (2 * (blur * self.sigma).square())
         return torch.log_softmax(logits, dim=-1)

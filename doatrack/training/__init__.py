@@ -1,1 +1,20 @@
+"""Learning: losses, batches, the loop and its checkpoints."""
 
+from doatrack.training.batches import Batch, CropSampler
+from doatrack.training.checkpoint import Checkpoint
+from doatrack.training.loop import Callback, TrainingLoop, exponential_decay
+from doatrack.training.losses import LossTerms, motion_log_transition, physics_loss, to_time_axis, variational_loss
+
+__all__ = [
+    "Batch",
+    "Callback",
+    "Checkpoint",
+    "CropSampler",
+    "LossTerms",
+    "TrainingLoop",
+    "exponential_decay",
+    "motion_log_transition",
+    "physics_loss",
+    "to_time_axis",
+    "variational_loss",
+]

@@ -53,7 +53,8 @@ class CropSampler:
     >>> import numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = FeatureStore(pathlib.Path(folder) / "gcc", n_pairs=6, n_lags=5)
-    ...     store.append([torch.zeros(30, 6, 5)], np.ones(30, dtype=bool))
+    ...     store.write(torch.zeros(30, 6, 5))
+    ...     store.close_recording(np.ones(30, dtype=bool))
     ...     sampler = CropSampler(store, 6, crop_frames=10, batch_size=2, pairs_per_step=4)
     ...     [tuple(batch.gcc.shape) for batch in sampler(torch.Generator().manual_seed(0))]
     [(2, 10, 4, 5), (1, 10, 4, 5)]

@@ -66,6 +66,7 @@ def physics_loss(
     target: Tensor,
     decoder: PhysicsDecoder,
     geometry: PairGeometry,
+    blur: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Return the expected cross-entropy between the input's delays and the decoder's (equations 21, 22).
@@ -81,6 +82,8 @@ def physics_loss(
         From `delay_target`.
     decoder : PhysicsDecoder
     geometry : PairGeometry
+    blur : float
+        Factor on the decoder's width.
     generator : torch.Generator, optional
         Source of the sample.
 
@@ -90,10 +93,10 @@ def physics_loss(
     """
     n_pairs = target.shape[-2]
     if isinstance(posterior, GridPosterior):
-        log_p = decoder.of_delays(geometry.delays, geometry.lags)  # (n_pairs, n_directions, n_lags)
+        log_p = decoder.of_delays(geometry.delays, geometry.lags, blur)  # (n_pairs, n_directions, n_lags)
         table = log_p.transpose(1, 2).flatten(0, 1)
         return -posterior.expectation(target.flatten(-2) @ table) / n_pairs
-    log_p = decoder(posterior.rsample(generator=generator), geometry.baselines, geometry.lags)
+    log_p = decoder(posterior.rsample(generator=generator), geometry.baselines, geometry.lags, blur)
     return -(target * log_p).sum(dim=(-1, -2)) / n_pairs
 
 
@@ -130,7 +133,9 @@ def variational_loss(
     *,
     gamma: float,
     beta: float,
+    blur: float = 1.0,
     transition: Tensor | None = None,
+    valid: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> LossTerms:
     """Return the negative evidence bound, physics + beta * KL, over active frames (equation 25).
@@ -147,9 +152,13 @@ def variational_loss(
         Sharpness of the input's delay distribution (equation 20).
     beta : float
         Weight of the prior against the mean over pairs; the paper's weight for a sum over P pairs is P times it.
+    blur : float
+        Factor on the decoder's width, above 1 early in training.
     transition : Tensor of shape (n_directions, n_directions), optional
         Log transition relative to the uniform density; the prior is then a Markov chain instead of independent
         uniform directions. Only for a `GridPosterior`.
+    valid : Tensor of shape (n_recordings, n_frames), optional
+        0 in padding, which the prior leaves alone.
     generator : torch.Generator, optional
 
     Returns
@@ -160,13 +169,22 @@ def variational_loss(
     weight = to_time_axis(activity.to(gcc.dtype), n_latent)
     target = delay_target(to_time_axis(gcc, n_latent), gamma)
     n_active = weight.sum()
-    physics = (physics_loss(posterior, target, decoder, geometry, generator) * weight).sum() / n_active.clamp_min(1e-6)
-    divergence = posterior.kl_uniform()
+    expected = physics_loss(posterior, target, decoder, geometry, blur, generator)
+    physics = (expected * weight).sum() / n_active.clamp_min(1e-6)
     if transition is not None and isinstance(posterior, GridPosterior):
-        p = posterior.probabilities
-        agreement = ((p[:, :-1] @ transition) * p[:, 1:]).sum(dim=-1)
-        # a silent frame is tied to its neighbours too: it carries the track across the pause
-        kl = (divergence.sum() - agreement.sum()) / max(divergence.numel(), 1)
+        there = torch.ones_like(weight) if valid is None else to_time_axis(valid.to(gcc.dtype), n_latent)
+        kl = _chain_divergence(posterior, transition, there)
     else:
-        kl = (divergence * weight).sum() / n_active.clamp_min(1e-6)
+        kl = (posterior.kl_uniform() * weight).sum() / n_active.clamp_min(1e-6)
     return LossTerms(physics + beta * kl, physics, kl, n_active)
+
+
+def _chain_divergence(posterior: GridPosterior, transition: Tensor, valid: Tensor) -> Tensor:
+    """Divergence per frame of independent posteriors from a Markov chain.
+
+    Silent frames are in it too: they are tied to their neighbours and carry the track across the pause.
+    """
+    p = posterior.probabilities
+    agreement = ((p[:, :-1] @ transition) * p[:, 1:]).sum(dim=-1)
+    total = (posterior.kl_uniform() * valid).sum() - (agreement * valid[:, :-1] * valid[:, 1:]).sum()
+    return total / valid.sum().clamp_min(1e-6)

@@ -1,0 +1,80 @@
+"""From a stream of correlations to directions with concentrations, one row per input frame."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from doatrack.distributions import VonMisesFisher
+from doatrack.distributions.grid_posterior import GridPosterior
+from doatrack.features import FeatureStream
+from doatrack.geometry.interpolation import interpolate_directions
+from doatrack.networks import PairGeometry, PhysicsDecoder, delay_target
+from doatrack.training import physics_loss, to_time_axis
+
+__all__ = ["FrameInference"]
+
+_Rows = tuple[Tensor, Tensor, Tensor]
+_FRAMES_AT_ONCE = 64
+
+
+class FrameInference:
+    """Run an encoder over a recording.
+
+    Encoders with a finite past run block after block; a recurrent one sees the whole recording at once. Pooled
+    time is brought back to the frames on the sphere.
+    """
+
+    def __init__(self, encoder: Any, decoder: PhysicsDecoder, geometry: PairGeometry) -> None:
+        self._encoder, self._decoder, self._geometry = encoder, decoder, geometry
+
+    @torch.no_grad()
+    def run(
+        self, stream: FeatureStream, bound: dict[str, float] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return directions (n_frames, 3), concentrations (n_frames,) and the bound of each frame (n_frames,).
+
+        The bound, given its gamma and beta, is minus the expected physics loss minus beta times the divergence
+        from the uniform prior; NaN where it is not asked for.
+        """
+        parts = list(self._blocks(stream, bound))
+        if not parts:
+            return np.zeros((0, 3)), np.zeros(0), np.zeros(0)
+        doa, concentration, evidence = (torch.cat(column).double().numpy() for column in zip(*parts, strict=True))
+        doa /= np.linalg.norm(doa, axis=1, keepdims=True)
+        pooling = self._encoder.time_pooling
+        if pooling == 1:
+            return doa, concentration, evidence
+        times = (np.arange(len(doa)) + 0.5) * pooling - 0.5
+        frames = np.arange(stream.n_frames, dtype=float)
+        spread = np.exp(np.interp(frames, times, np.log(concentration + 1e-9)))
+        return interpolate_directions(frames, times, doa), spread, np.interp(frames, times, evidence)
+
+    def _blocks(self, stream: FeatureStream, bound: dict[str, float] | None) -> Any:
+        if self._encoder.context is None:
+            blocks = list(stream)
+            if blocks:
+                yield self._rows(torch.cat(blocks), 0, bound)
+            return
+        past: Tensor | None = None
+        for block in stream:
+            for gcc in block.split(_FRAMES_AT_ONCE):
+                known = gcc if past is None else torch.cat([past, gcc])
+                yield self._rows(known, len(known) - len(gcc), bound)
+                past = known[max(len(known) - self._encoder.context, 0) :]
+
+    def _rows(self, gcc: Tensor, skip: int, bound: dict[str, float] | None) -> _Rows:
+        posterior = self._encoder(gcc[None], self._geometry)
+        evidence = torch.full(posterior.batch_shape, torch.nan)
+        if bound is not None:
+            evidence = self._bound(posterior, gcc[None], **bound)
+        rows = (posterior.mean_direction[0], posterior.concentration[0], evidence[0])
+        return rows[0][skip:], rows[1][skip:], rows[2][skip:]
+
+    def _bound(self, posterior: GridPosterior | VonMisesFisher, gcc: Tensor, gamma: float, beta: float) -> Tensor:
+        target = delay_target(to_time_axis(gcc, posterior.batch_shape[1]), gamma)
+        seeded = torch.Generator().manual_seed(0)  # a score must be repeatable
+        physics = physics_loss(posterior, target, self._decoder, self._geometry, generator=seeded)
+        return -(physics + beta * posterior.kl_uniform())
