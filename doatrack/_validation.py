@@ -263,3 +263,19 @@ def check_times(name: str, value: object) -> FloatArray:
             "(counted from 0)."
         )
     return times
+
+
+def check_frame_values(
+    name: str, value: object, n_frames: int, maximum: float = math.inf, hint: str = ""
+) -> FloatArray:
+    """Return `value` as one number per frame `(n_frames,)`, each NaN (unknown) or within [0, maximum]."""
+    values = check_array(name, value, ("n_frames",), finite=False)
+    check_same_length(name, len(values), "times", n_frames)
+    wrong = np.isinf(values) | (values < 0) | (values > maximum)
+    if wrong.any():
+        frame = int(wrong.argmax())
+        limit = f" and at most {maximum:.5g}" if math.isfinite(maximum) else ""
+        raise InvalidInputError(
+            f"{name} must be finite, at least 0{limit}, or NaN (unknown), got {values[frame]:g} in frame {frame}.{hint}"
+        )
+    return values
