@@ -151,7 +151,7 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
         weights = per_recording("sample_weight", sample_weight, recordings)
         rows = []
         for k in range(len(recordings)):
-            frames = self._estimate(recordings, k)
+            frames = self._estimate(recordings, k, evidence=truth is None)
             doa, weight = frames.doa, frames.activity.astype(float)
             if truth is not None:
                 doa, weight = self._align(truth[k], frames, recordings.name(k))
@@ -253,7 +253,8 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         raise NotImplementedError
 
-    def _estimate(self, recordings: Recordings, index: int) -> FrameEstimates:
+    def _estimate(self, recordings: Recordings, index: int, *, evidence: bool = False) -> FrameEstimates:
+        """Return the frames of one recording; their evidence may be NaN where it is not asked for."""
         raise NotImplementedError
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

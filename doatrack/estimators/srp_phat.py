@@ -136,7 +136,7 @@ class SRPPHAT(BaseTracker):
         self.array_ = array
         self.grid_ = grid
 
-    def _estimate(self, recordings: Recordings, index: int) -> FrameEstimates:
+    def _estimate(self, recordings: Recordings, index: int, *, evidence: bool = False) -> FrameEstimates:
         tables = self._runtime()
         stream = tables.extractor.stream(recordings.blocks(index))
         doa, power = [], []
@@ -180,7 +180,7 @@ class _Tables:
         self.rows = None if chosen is None else self.extractor.rows_of_pairs(chosen)
         self.steering = steering_matrix(delays if self.rows is None else delays[self.rows], self.extractor.lags)
         self.finder = PeakFinder(estimator.grid_)
-        self.directions = torch.as_tensor(estimator.grid_.directions, dtype=torch.float32)
+        self.directions = torch.tensor(estimator.grid_.directions, dtype=torch.float32)
 
 
 def _pair_rows(pairs: object, array: MicArray) -> NDArray[np.int64] | None:

@@ -38,6 +38,8 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
     """
     size = round(ACTIVITY_BLOCK_S * sample_rate)
     n_blocks = waveform.shape[-1] // size
+    if n_blocks == 0:
+        return waveform.new_zeros(0, _N_BANDS)
     blocks = waveform[:, : n_blocks * size].reshape(len(waveform), n_blocks, size)
     power = torch.fft.rfft(blocks * torch.hann_window(size)).abs().square().mean(dim=0)
     edges = np.geomspace(_BAND_HZ[0], min(_BAND_HZ[1], 0.45 * sample_rate), _N_BANDS + 1) * size / sample_rate

@@ -25,13 +25,13 @@ class PeakFinder:
     --------
     >>> grid = DirectionGrid.quasi_uniform(500)
     >>> source = torch.tensor([0.6, 0.0, 0.8])
-    >>> map_ = 10 * torch.as_tensor(grid.directions, dtype=torch.float32) @ source
+    >>> map_ = 10 * torch.tensor(grid.directions, dtype=torch.float32) @ source
     >>> bool((PeakFinder(grid)(map_) @ source) > 0.99999)
     True
     """
 
     def __init__(self, grid: DirectionGrid, n_neighbours: int = 13) -> None:
-        self.directions = torch.as_tensor(grid.directions, dtype=torch.float32)
+        self.directions = torch.tensor(grid.directions, dtype=torch.float32)
         count = min(n_neighbours, grid.n_directions)
         similarity = torch.cat([part.topk(count).indices for part in _cosines(self.directions)])
         self.neighbours = similarity

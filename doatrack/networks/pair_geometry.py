@@ -47,7 +47,7 @@ class PairGeometry:
     @classmethod
     def of(cls, extractor: GCCExtractor, grid: DirectionGrid) -> "PairGeometry":
         """Return the geometry of an extractor's pairs on a grid of directions."""
-        place = torch.as_tensor(extractor.array.positions, dtype=torch.float32)
+        place = torch.tensor(extractor.array.positions, dtype=torch.float32)
         first, second = torch.as_tensor(extractor.mic_pairs).T
         centred = place - place.mean(dim=0)
         return cls(
@@ -55,7 +55,7 @@ class PairGeometry:
             delays=extractor.tdoa_samples(grid.directions),
             baselines=(place[second] - place[first]) * (extractor.frames.sample_rate / extractor.speed_of_sound),
             positions=torch.cat([centred[first], centred[second]], dim=1),
-            directions=torch.as_tensor(grid.directions, dtype=torch.float32),
+            directions=torch.tensor(grid.directions, dtype=torch.float32),
         )
 
     def select(self, pairs: Tensor) -> "PairGeometry":
