@@ -93,7 +93,8 @@ def sound_activity(power: Tensor) -> NDArray[np.bool_]:
     smooth = uniform_filter1d(values, 5, axis=0, mode="nearest")
     floor = _MINIMUM_BIAS * minimum_filter1d(smooth, width, axis=0, mode="nearest") + lowest
     snr = np.maximum(values / floor, 1.0)
-    ratio = (snr - np.log(snr) - 1).clip(max=5.0).mean(axis=1)
+    # one loud block alone stays below the threshold in its neighbours' mean
+    ratio = np.minimum((snr - np.log(snr) - 1).clip(max=5.0).mean(axis=1), 2.5 * _THRESHOLD)
     smoothed = uniform_filter1d(ratio, 3, mode="nearest")
     return np.asarray(smoothed > _THRESHOLD)
 

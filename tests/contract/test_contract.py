@@ -19,7 +19,6 @@ from doatrack.exceptions import InvalidInputError
 from doatrack.metrics import (
     angular_error,
     make_frame_scorer,
-    mean_angular_error_deg,
     mean_angular_error_scorer,
     share_within,
 )
@@ -203,10 +202,7 @@ def test_clean_plane_waves_are_found(estimator, corpus):
     if estimator.get_params().get("encoder") == "paper":
         pytest.skip("the paper's encoder starts from random weights")
     estimator.fit(corpus.signals, corpus.array)
-    truth = [corpus.truth(k) for k in range(4)]
-    predicted = estimator.predict(corpus.signals)
-    weights = [t.activity for t in estimator.track(corpus.signals)]
-    assert mean_angular_error_deg(truth, predicted, weights) < 4.0
+    assert estimator.score(corpus.signals, [corpus.rows(k) for k in range(4)]) > -2.0
 
 
 def test_score_with_and_without_truth(estimator, corpus):
