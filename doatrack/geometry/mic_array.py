@@ -1,10 +1,8 @@
 """Microphone arrays: where the microphones are, and what that allows."""
 
 import itertools
-import json
 import math
 import os
-import pathlib
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from doatrack._validation import check_array, check_int, check_real
 from doatrack.exceptions import GeometryWarning, InvalidInputError
+from doatrack.geometry.array_file import read_array_file, write_array_file
+from doatrack.geometry.presets import preset_positions
 
 __all__ = ["SPEED_OF_SOUND", "MicArray"]
 
@@ -64,10 +64,8 @@ class MicArray:
     _name: str
 
     def __init__(self, positions: ArrayLike, name: str = "") -> None:
-        array = np.asarray(positions, dtype=object)
-        if array.ndim == 2 and array.shape[1] == 2:
-            array = np.concatenate([array, np.zeros((len(array), 1))], axis=1)
-        table = check_array("positions", array, ("n_mics", 3)).copy()
+        # adding 0.0 makes -0.0 and 0.0, which are equal, one value for the hash
+        table = _three_columns(check_array("positions", positions, ("n_mics", "3"))) + 0.0
         _check_positions(table)
         table.setflags(write=False)
         object.__setattr__(self, "_positions", table)
@@ -76,11 +74,21 @@ class MicArray:
     def __setattr__(self, key: str, value: object) -> None:
         raise AttributeError(f"MicArray is immutable: build a new one to change {key}.")
 
+    def __delattr__(self, key: str) -> None:
+        raise AttributeError(f"MicArray is immutable: {key} cannot be deleted.")
+
+    def __copy__(self) -> "MicArray":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "MicArray":
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._positions.copy(), self._name)
+        return _restore, (self._positions.copy(), self._name)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, MicArray) and np.array_equal(self._positions, other._positions)
+        # the name is a label: two arrays with the same positions hear the same
+        return np.array_equal(self._positions, other._positions) if isinstance(other, MicArray) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._positions.tobytes())
@@ -103,8 +111,6 @@ class MicArray:
         >>> MicArray.from_preset("nao_head_12").n_mics
         12
         """
-        from doatrack.geometry.presets import preset_positions
-
         return cls(preset_positions(name), name=name)
 
     @classmethod
@@ -115,34 +121,37 @@ class MicArray:
         ------
         InvalidInputError
             If the file is not JSON, has no `mic_positions`, or gives them in other units than metres.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "array.json"
+        ...     _ = file.write_text('{"mic_positions": [[0.05, 0, 0], [-0.05, 0, 0]]}')
+        ...     MicArray.from_json(file)
+        MicArray('array', n_mics=2, linear, aperture=0.1 m)
         """
-        file = pathlib.Path(path)
+        positions, name = read_array_file(path)
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise InvalidInputError(f"The array file {file} does not exist.") from error
-        except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-            raise InvalidInputError(f"The array file {file} cannot be read as JSON: {error}.") from error
-        if not isinstance(content, dict) or "mic_positions" not in content:
-            raise InvalidInputError(
-                f"The array file {file} must hold an object with the key 'mic_positions', a list of [x, y, z] in metres."
-            )
-        if content.get("units", "m") not in ("m", "metre", "metres", "meter", "meters"):
-            raise InvalidInputError(f"The array file {file} gives units {content['units']!r}; write metres ('m').")
-        try:
-            return cls(content["mic_positions"], name=str(content.get("name", file.stem)))
+            return cls(positions, name)
         except InvalidInputError as error:
-            raise InvalidInputError(f"The array file {file}: {error}") from error
+            raise InvalidInputError(f"The array file {os.fspath(path)}: {error}") from error
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the array to a JSON file that `from_json` reads."""
-        content = {
-            "name": self._name,
-            "units": "m",
-            "convention": "x front, y left, z up; doa = unit vector from the origin of these coordinates to the source",
-            "mic_positions": self._positions.tolist(),
-        }
-        pathlib.Path(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        """Write the array to a JSON file that `from_json` reads.
+
+        The file is complete or, after a full disk or an interruption, what it was before.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> array = MicArray.from_preset("nao_head_12")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     array.to_json(pathlib.Path(folder) / "array.json")
+        ...     MicArray.from_json(pathlib.Path(folder) / "array.json") == array
+        True
+        """
+        write_array_file(path, self._positions.tolist(), self._name)
 
     @property
     def name(self) -> str:
@@ -151,8 +160,8 @@ class MicArray:
 
     @property
     def positions(self) -> NDArray[np.float64]:
-        """Positions in metres, read-only, shape (n_mics, 3)."""
-        return self._positions
+        """Positions in metres, shape (n_mics, 3): a copy, which torch and scipy take as it is."""
+        return self._positions.copy()
 
     @property
     def n_mics(self) -> int:
@@ -193,9 +202,13 @@ class MicArray:
 
     @property
     def normal(self) -> NDArray[np.float64] | None:
-        """Unit normal of a planar array, axis of a linear one, None for a 3-D one; its largest component is positive."""
-        if self.dimension == 3:
-            return None
+        """Unit normal of a planar array, axis of a linear one, None for a 3-D one.
+
+        Its largest component is positive.
+        """
+        return None if self.dimension == 3 else self._flat_axis()
+
+    def _flat_axis(self) -> NDArray[np.float64]:
         axes = np.linalg.svd(self._positions - self._positions.mean(axis=0))[2]
         vector = axes[0] if self.dimension == 1 else axes[2]
         vector = vector * np.sign(vector[np.abs(vector).argmax()])
@@ -206,9 +219,11 @@ class MicArray:
         """What the geometry cannot tell apart, in words; empty for a 3-D array."""
         if self.dimension == 3:
             return ""
-        axis = np.round(self.normal, 3).tolist()
+        axis = np.round(self._flat_axis(), 3).tolist()
         if self.dimension == 1:
-            return f"all directions on a cone around the axis {axis} give the same delays: only the angle to it is known"
+            return (
+                f"all directions on a cone around the axis {axis} give the same delays: only the angle to it is known"
+            )
         return f"a direction and its mirror image through the plane with the normal {axis} give the same delays"
 
     def perturb(self, std: float, random_state: int) -> "MicArray":
@@ -236,8 +251,13 @@ class MicArray:
 
         Parameters
         ----------
-        rotation : array-like of shape (3, 3)
-            Rotation matrix R; a source seen at u before is seen at R u afterwards.
+        rotation : array-like of shape (3, 3) or scipy.spatial.transform.Rotation
+            Rotation R; a source seen at u before is seen at R u afterwards.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is not a rotation: not orthogonal, or a mirror image.
 
         Examples
         --------
@@ -245,18 +265,43 @@ class MicArray:
         >>> MicArray([[0.1, 0, 0], [0, 0, 0]]).rotate(quarter_turn_left).positions[0].tolist()
         [0.0, 0.1, 0.0]
         """
-        matrix = check_array("rotation", rotation, (3, 3))
+        as_matrix = getattr(rotation, "as_matrix", None)
+        matrix = check_array("rotation", rotation if as_matrix is None else as_matrix(), (3, 3))
         if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6) or np.linalg.det(matrix) < 0:
             raise InvalidInputError(
-                "rotation must be a rotation matrix (orthogonal, determinant +1); "
-                f"got determinant {np.linalg.det(matrix):.4g}. scipy.spatial.transform.Rotation makes one from angles."
+                "rotation must be a rotation matrix (orthogonal, determinant +1), got one with the determinant "
+                f"{np.linalg.det(matrix):.4g}. scipy.spatial.transform.Rotation makes one from angles."
             )
         return MicArray(self._positions @ matrix.T, name=self._name)
 
     def select(self, channels: Iterable[int]) -> "MicArray":
-        """Return the array made of some microphones, in the order given (counted from 0)."""
-        chosen = [check_int("channel", c, 0, self.n_mics - 1) for c in channels]
+        """Return the array made of some microphones, in the order given (counted from 0).
+
+        Examples
+        --------
+        >>> MicArray.from_preset("nao_head_12").select([0, 3, 5]).n_mics
+        3
+        """
+        chosen = np.array([check_int("channel", c, 0, self.n_mics - 1) for c in channels], dtype=np.intp)
         return MicArray(self._positions[chosen], name=self._name)
+
+
+def _restore(positions: NDArray[np.float64], name: str) -> MicArray:
+    """Build an array that was checked when it was pickled: nothing is warned of twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeometryWarning)
+        return MicArray(positions, name)
+
+
+def _three_columns(table: NDArray[Any]) -> NDArray[np.float64]:
+    if table.shape[1] == 3:
+        return table
+    if table.shape[1] == 2:
+        return np.concatenate([table, np.zeros((len(table), 1))], axis=1)
+    hint = " They look transposed: pass positions.T." if table.shape[0] in (2, 3) else ""
+    raise InvalidInputError(
+        f"positions must have the shape (n_mics, 3), one row of x, y, z per microphone, got {table.shape}.{hint}"
+    )
 
 
 def _check_positions(table: NDArray[np.float64]) -> None:

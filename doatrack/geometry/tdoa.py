@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from doatrack._validation import check_array, check_real
+from doatrack._validation import check_array, check_real, check_unit_vectors
 from doatrack.geometry.mic_array import SPEED_OF_SOUND, MicArray
 
 __all__ = ["speed_of_sound", "tdoa_far_field", "tdoa_near_field"]
@@ -38,6 +38,7 @@ def tdoa_far_field(array: MicArray, doa: ArrayLike, speed_of_sound: float = SPEE
     Parameters
     ----------
     array : MicArray
+        The microphones, in metres.
     doa : array-like of shape (..., 3)
         Unit vectors from the array's origin towards the source.
     speed_of_sound : float
@@ -46,7 +47,12 @@ def tdoa_far_field(array: MicArray, doa: ArrayLike, speed_of_sound: float = SPEE
     Returns
     -------
     ndarray of shape (..., n_pairs)
-        In seconds, in the order of `array.mic_pairs`.
+        In seconds, in the order of `array.mic_pairs`; NaN where the direction is NaN.
+
+    Raises
+    ------
+    InvalidInputError
+        If a direction has not the length 1; for points at a distance see `tdoa_near_field`.
 
     Examples
     --------
@@ -57,7 +63,7 @@ def tdoa_far_field(array: MicArray, doa: ArrayLike, speed_of_sound: float = SPEE
     speed = check_real("speed_of_sound", speed_of_sound, 0.0, exclusive_minimum=True)
     first, second = array.mic_pairs.T
     baseline = array.positions[second] - array.positions[first]
-    return check_array("doa", doa, ("...", 3)) @ baseline.T / speed
+    return np.asarray(check_unit_vectors("doa", doa) @ baseline.T / speed, dtype=np.float64)
 
 
 def tdoa_near_field(
@@ -68,6 +74,7 @@ def tdoa_near_field(
     Parameters
     ----------
     array : MicArray
+        The microphones, in metres.
     source_positions : array-like of shape (..., 3)
         In metres, in the array's coordinates.
     speed_of_sound : float
@@ -88,4 +95,4 @@ def tdoa_near_field(
     points = check_array("source_positions", source_positions, ("...", 3))
     distance = np.linalg.norm(points[..., None, :] - array.positions, axis=-1)
     first, second = array.mic_pairs.T
-    return (distance[..., first] - distance[..., second]) / speed
+    return np.asarray((distance[..., first] - distance[..., second]) / speed, dtype=np.float64)
