@@ -1,0 +1,139 @@
+"""Diffuse reverberation: decaying noise with the coherence of sound from everywhere."""
+
+import math
+
+import numpy as np
+import torch
+
+from doatrack.simulation.image_sources import low_pass_weights
+
+__all__ = ["diffuse_coherence", "diffuse_noise", "diffuse_tails"]
+
+_BANDS = 128  # frequency bands that share one mixing matrix
+
+
+def diffuse_coherence(mic_positions: torch.Tensor, frequency: torch.Tensor, speed_of_sound: float) -> torch.Tensor:
+    """Return the coherence of a spherically isotropic field between microphones.
+
+    Parameters
+    ----------
+    mic_positions : Tensor (n_mics, 3)
+        In metres.
+    frequency : Tensor (n_frequencies,)
+        In Hz.
+    speed_of_sound : float
+        In m/s.
+
+    Returns
+    -------
+    Tensor (n_frequencies, n_mics, n_mics)
+        sin(k d) / (k d), with k = 2 pi f / c.
+
+    Examples
+    --------
+    >>> mics = torch.tensor([[0.0, 0, 0], [0.1, 0, 0]])
+    >>> diffuse_coherence(mics, torch.tensor([0.0, 1715.0]), 343.0)[:, 0, 1].abs().round(decimals=3)
+    tensor([1., 0.])
+    """
+    distance = torch.cdist(mic_positions, mic_positions, compute_mode="donot_use_mm_for_euclid_dist")
+    return torch.sinc(2 * frequency[:, None, None] * distance / speed_of_sound)
+
+
+def diffuse_noise(
+    n_noises: int,
+    mic_positions: torch.Tensor,
+    n_samples: int,
+    generator: np.random.Generator,
+    sample_rate: float,
+    speed_of_sound: float,
+) -> torch.Tensor:
+    """Return stationary white noise of unit variance that arrives from all directions alike.
+
+    Parameters
+    ----------
+    n_noises : int
+        How many independent ones.
+    mic_positions : Tensor (n_mics, 3)
+        In metres.
+    n_samples : int
+    generator : numpy.random.Generator
+    sample_rate, speed_of_sound : float
+        In Hz and m/s.
+
+    Returns
+    -------
+    Tensor (n_noises, n_mics, n_samples), float32
+
+    Notes
+    -----
+    Independent spectra are mixed, band by band, by the symmetric root of the coherence matrix.
+
+    Examples
+    --------
+    >>> mics = torch.tensor([[0.0, 0, 0], [0.1, 0, 0]])
+    >>> diffuse_noise(3, mics, 1000, np.random.default_rng(0), 16000, 343.0).shape
+    torch.Size([3, 2, 1000])
+    """
+    n_mics, device = len(mic_positions), mic_positions.device
+    n_bins = _BANDS * math.ceil((n_samples // 2 + 1) / _BANDS)
+    draws = generator.standard_normal((_BANDS, n_noises * (n_bins // _BANDS), n_mics, 2), dtype=np.float32)
+    white = torch.view_as_complex(torch.from_numpy(draws).to(device))
+    centres = (torch.arange(_BANDS, device=device) + 0.5) * sample_rate / (2 * _BANDS)
+    values, vectors = torch.linalg.eigh(diffuse_coherence(mic_positions.double(), centres.double(), speed_of_sound))
+    root = (vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.transpose(1, 2)
+    mixed = white @ root.to(white.dtype)
+    spectrum = mixed.view(_BANDS, n_noises, -1, n_mics).permute(1, 3, 0, 2).reshape(n_noises, n_mics, n_bins)
+    n_fft = 2 * n_bins - 2
+    weights = low_pass_weights(n_fft, device=device) * math.sqrt(n_fft / 2)
+    return torch.fft.irfft(spectrum * weights, n_fft)[..., :n_samples]
+
+
+def diffuse_tails(
+    n_tails: int,
+    mic_positions: torch.Tensor,
+    n_taps: int,
+    *,
+    start: int,
+    rt60: float,
+    power: float,
+    fade: int,
+    generator: np.random.Generator,
+    sample_rate: float,
+    speed_of_sound: float,
+) -> torch.Tensor:
+    """Return reverberant tails that take over from the image sources at `start`.
+
+    Parameters
+    ----------
+    n_tails, n_taps, start, fade : int
+        How many; length, time at which the images end, and length of the cross-fade before it, in samples.
+    mic_positions : Tensor (n_mics, 3)
+        In metres.
+    rt60 : float
+        In seconds.
+    power : float
+        Energy per sample of one response at `start`.
+    generator : numpy.random.Generator
+    sample_rate, speed_of_sound : float
+        In Hz and m/s.
+
+    Returns
+    -------
+    Tensor (n_tails, n_mics, n_taps), float32
+        Zero before `start - fade`.
+    """
+    first = max(0, start - fade)
+    tails = mic_positions.new_zeros(n_tails, len(mic_positions), n_taps)
+    if first >= n_taps:
+        return tails
+    noise = diffuse_noise(n_tails, mic_positions, n_taps - first, generator, sample_rate, speed_of_sound)
+    time = torch.arange(first - start, n_taps - start, device=noise.device) / sample_rate
+    envelope = math.sqrt(power) * torch.exp(-3 * math.log(10) / rt60 * time)
+    envelope[: start - first] *= fade_out(start - first, noise.device).flip(0)
+    tails[..., first:] = noise * envelope
+    return tails
+
+
+def fade_out(length: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Return a cosine fade from near 1 to near 0 whose squares and mirrored squares add to 1."""
+    return torch.cos(0.5 * math.pi * (torch.arange(length, device=device) + 0.5) / max(1, length))

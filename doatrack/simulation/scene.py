@@ -1,0 +1,348 @@
+"""One labelled recording of a talker in a random room."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal import butter, sosfilt
+
+from doatrack._validation import check_int
+from doatrack.exceptions import InvalidInputError
+from doatrack.geometry.mic_array import MicArray
+from doatrack.simulation.absorption import shortest_rt60
+from doatrack.simulation.convolution import convolve_moving
+from doatrack.simulation.noise import (
+    NOISE_KINDS,
+    NoiseSource,
+    diffuse_field,
+    draw_noise_signal,
+    loudspeaker_noise,
+    scale_to_snr,
+)
+from doatrack.simulation.room import ShoeboxRoom
+from doatrack.simulation.settings import SceneSettings
+from doatrack.simulation.source import synthetic_speech
+from doatrack.simulation.trajectory import Trajectory, random_position, random_trajectory
+
+__all__ = ["Scene", "SpeechSource", "simulate_scene", "simulate_scenes"]
+
+SpeechSource = Callable[[np.random.Generator, int, int], tuple[ArrayLike, ArrayLike]]
+
+TRUTH_STEP = 0.02  # seconds between two rows of truth
+_TAIL_SPACING = 0.25  # metres of path after which the diffuse tail is another one
+_LOWEST_FREQUENCY = 50.0  # Hz; below, image sources exaggerate and loudspeakers and mouths are silent
+_PEAK = 0.9
+_TRIES = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A simulated recording and what is true about it.
+
+    Attributes
+    ----------
+    waveform : ndarray of float32, shape (n_mics, n_samples)
+        What the microphones hear; the largest magnitude is 0.9.
+    truth : ndarray, shape (n_rows, 5)
+        Every 20 ms: time in s, unit vector x, y, z from the array's origin to the talker in the array's axes (x front,
+        y left, z up), and 1 where the talker is active, else 0.
+    info : dict
+        Room size, rt60, SNR, kind of noise, positions and the seed; fit for JSON.
+
+    Examples
+    --------
+    >>> array = MicArray([[0.05, 0, 0], [-0.05, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
+    >>> scene = simulate_scene(array, SceneSettings(duration_s=1.0, rt60_range=(0.2, 0.3)), seed=0)
+    >>> scene.waveform.shape, scene.truth.shape
+    ((4, 16000), (50, 5))
+    """
+
+    waveform: NDArray[np.float32]
+    truth: NDArray[np.float64]
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What is drawn before any sound is made."""
+
+    room: ShoeboxRoom
+    origin: NDArray[np.float64]
+    yaw: float
+    mic_positions: NDArray[np.float64]
+    path: Trajectory
+
+
+def simulate_scene(
+    array: MicArray,
+    settings: SceneSettings,
+    seed: int,
+    speech: SpeechSource | None = None,
+    noise_source: NoiseSource | None = None,
+    *,
+    device: torch.device | str = "cpu",
+) -> Scene:
+    """Simulate one scene: a random room, a talker who moves or stands still, and noise.
+
+    Parameters
+    ----------
+    array : MicArray
+    settings : SceneSettings
+    seed : int
+        One seed, one scene (to rounding, on any device and number of threads).
+    speech : callable, optional
+        `speech(generator, n_samples, sample_rate)` returns dry speech `(n_samples,)` and its activity, one bool per
+        sample; None is the synthetic talker.
+    noise_source : callable, optional
+        `noise_source(generator, n_samples, sample_rate)` returns noise `(n_samples,)`; needed by noise="recorded".
+    device : torch.device or str
+        Where responses and convolutions are computed.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    InvalidInputError
+        If `speech` or `noise_source` return something else, or the settings leave no place in the room.
+
+    Examples
+    --------
+    >>> array = MicArray([[0.05, 0, 0], [-0.05, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
+    >>> settings = SceneSettings(duration_s=1.0, rt60_range=(0.2, 0.3), noise="directional")
+    >>> simulate_scene(array, settings, seed=1).info["noise"]
+    'directional'
+    """
+    number = check_int("seed", seed, 0)
+    # Independent streams: another talker or kind of noise leaves the room as it is.
+    generators = [np.random.default_rng(s) for s in np.random.SeedSequence(number).spawn(4)]
+    place_generator, speech_generator, tail_generator, noise_generator = generators
+    setup = _draw_setup(array, settings, place_generator)
+    kind = _draw_noise_kind(settings.noise, noise_source, noise_generator)
+    snr_db = float(noise_generator.uniform(*settings.snr_db_range))
+    dry, activity = _draw_speech(speech, speech_generator, settings)
+    heard = _reverberate(dry, setup, settings, tail_generator, device)
+    noise, noise_info = _make_noise(kind, noise_source, setup, settings, noise_generator, device)
+    if noise is not None:
+        heard = heard + scale_to_snr(noise, heard, activity, snr_db)
+    peak = heard.abs().max().item()
+    waveform = (heard * (_PEAK / peak if peak > 0 else 1.0)).cpu().numpy()
+    truth = _truth(setup, settings, activity)
+    info = {"seed": number, "noise": kind, "snr_db": round(snr_db, 2) if noise is not None else None, **noise_info}
+    return Scene(np.ascontiguousarray(waveform, dtype=np.float32), truth, {**_setup_info(setup), **info})
+
+
+def simulate_scenes(
+    array: MicArray,
+    settings: SceneSettings,
+    seeds: Sequence[int],
+    speech: SpeechSource | None = None,
+    noise_source: NoiseSource | None = None,
+    *,
+    n_jobs: int = 1,
+) -> list[Scene]:
+    """Simulate many scenes, in several processes if wanted; the same seeds give the same scenes.
+
+    Parameters
+    ----------
+    array, settings, speech, noise_source
+        As for `simulate_scene`; with several processes the callables must be picklable.
+    seeds : sequence of int
+        One per scene.
+    n_jobs : int
+        Number of processes; -1 is one per core. Each uses one thread.
+
+    Returns
+    -------
+    list of Scene
+
+    Examples
+    --------
+    >>> array = MicArray([[0.05, 0, 0], [-0.05, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
+    >>> len(simulate_scenes(array, SceneSettings(duration_s=0.5, rt60_range=(0.2, 0.3)), seeds=range(2)))
+    2
+    """
+    if n_jobs == 1:
+        return [simulate_scene(array, settings, seed, speech, noise_source) for seed in seeds]
+    from joblib import Parallel, delayed
+
+    task = delayed(_simulate_single_threaded)
+    scenes: list[Scene] = Parallel(n_jobs=n_jobs)(task(array, settings, seed, speech, noise_source) for seed in seeds)
+    return scenes
+
+
+def _simulate_single_threaded(
+    array: MicArray, settings: SceneSettings, seed: int, speech: SpeechSource | None, noise_source: NoiseSource | None
+) -> Scene:
+    torch.set_num_threads(1)  # in a worker process of its own
+    return simulate_scene(array, settings, seed, speech, noise_source)
+
+
+def _draw_setup(array: MicArray, settings: SceneSettings, generator: np.random.Generator) -> _Setup:
+    size = generator.uniform(*np.asarray(settings.room_size_range, dtype=np.float64))
+    shortest = shortest_rt60(size, speed_of_sound=settings.speed_of_sound)
+    low, high = settings.rt60_range
+    rt60 = float(generator.uniform(max(low, min(shortest, high)), high))
+    room = ShoeboxRoom(size, rt60, sample_rate=settings.sample_rate, speed_of_sound=settings.speed_of_sound)
+    yaw = float(generator.uniform(-math.pi, math.pi)) if settings.random_yaw else 0.0
+    origin = random_position(size, generator, margin=settings.array_margin)
+    mics = room.check_inside("the microphones' positions", origin + array.positions @ _turn(yaw).T)
+    return _Setup(room, origin, yaw, mics, _draw_path(size, origin, settings, generator))
+
+
+def _draw_path(
+    size: NDArray[np.float64], origin: NDArray[np.float64], settings: SceneSettings, generator: np.random.Generator
+) -> Trajectory:
+    if generator.random() < settings.moving_probability:
+        return random_trajectory(
+            size,
+            settings.duration_s,
+            generator,
+            margin=settings.source_margin,
+            oscillations_range=settings.oscillations_range,
+            amplitude_range=settings.amplitude_range,
+            away_from=origin,
+            min_distance=settings.min_distance,
+        )
+    place = random_position(
+        size, generator, margin=settings.source_margin, away_from=origin, min_distance=settings.min_distance
+    )
+    return Trajectory(place, place, np.zeros(3), np.zeros(3), settings.duration_s)
+
+
+def _draw_noise_kind(noise: str, noise_source: NoiseSource | None, generator: np.random.Generator) -> str:
+    if noise == "recorded" and noise_source is None:
+        raise InvalidInputError(
+            'noise="recorded" needs noise_source, a callable (generator, n_samples, sample_rate) -> samples, got None. '
+            "Give one, for example doatrack.datasets.SpeechFolder of a folder of noises."
+        )
+    if noise != "mixed":
+        return noise
+    kinds = [kind for kind in NOISE_KINDS if kind != "none" and (kind != "recorded" or noise_source is not None)]
+    return str(generator.choice(kinds))
+
+
+def _draw_speech(
+    speech: SpeechSource | None, generator: np.random.Generator, settings: SceneSettings
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    n_samples = settings.n_samples
+    if speech is None:
+        samples, activity = synthetic_speech(n_samples, generator, settings.sample_rate)
+    else:
+        drawn = speech(generator, n_samples, settings.sample_rate)
+        if not isinstance(drawn, tuple) or len(drawn) != 2:
+            raise InvalidInputError(
+                f"speech must return a tuple (dry, active), got {type(drawn).__name__}. "
+                "doatrack.simulation.speech_activity finds the activity of dry speech."
+            )
+        samples, activity = np.asarray(drawn[0], dtype=np.float32), np.asarray(drawn[1], dtype=np.bool_)
+    if samples.shape != (n_samples,) or activity.shape != (n_samples,) or not np.isfinite(samples).all():
+        raise InvalidInputError(
+            f"speech must return {n_samples} finite samples and as many bools, got the shapes {samples.shape} and "
+            f"{activity.shape}."
+        )
+    return samples, activity
+
+
+def _reverberate(
+    dry: NDArray[np.float32],
+    setup: _Setup,
+    settings: SceneSettings,
+    generator: np.random.Generator,
+    device: torch.device | str,
+) -> torch.Tensor:
+    """Convolve the talker with early responses at many points of the path and with diffuse tails at a few."""
+    sound = torch.from_numpy(_remove_rumble(dry, settings.sample_rate)).to(device)
+    n_points = 1 if setup.path.is_static else math.ceil(settings.duration_s * settings.points_per_second) + 1
+    points = setup.path.positions(np.linspace(0, settings.duration_s, n_points))
+    length = float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
+    n_tails = min(n_points, math.ceil(length / _TAIL_SPACING) + 1)
+    early, tails = setup.room.responses(points, setup.mic_positions, generator, n_tails=n_tails, device=device)
+    return convolve_moving(sound, early) + convolve_moving(sound, tails)
+
+
+def _make_noise(
+    kind: str,
+    noise_source: NoiseSource | None,
+    setup: _Setup,
+    settings: SceneSettings,
+    generator: np.random.Generator,
+    device: torch.device | str,
+) -> tuple[torch.Tensor | None, dict[str, Any]]:
+    n_samples, rate = settings.n_samples, settings.sample_rate
+    if kind == "none":
+        return None, {}
+    if kind == "sensor":
+        white = generator.standard_normal((len(setup.mic_positions), n_samples), dtype=np.float32)
+        return torch.from_numpy(white).to(device), {}
+    signal = draw_noise_signal(None if kind == "directional" else noise_source, generator, n_samples, rate)
+    signal = _remove_rumble(signal, rate)
+    if kind == "diffuse":
+        return diffuse_field(signal, setup.room, setup.mic_positions, generator, device), {}
+    place = _draw_loudspeaker(setup, settings, generator)
+    doa = _directions(setup, place[None])[0]
+    noise = loudspeaker_noise(signal, setup.room, place, setup.mic_positions, generator, device)
+    return noise, {"noise_position": place.round(4).tolist(), "noise_doa": doa.round(5).tolist()}
+
+
+def _draw_loudspeaker(setup: _Setup, settings: SceneSettings, generator: np.random.Generator) -> NDArray[np.float64]:
+    talker = _directions(setup, setup.path.positions(np.linspace(0, settings.duration_s, 50))).mean(axis=0)
+    talker /= max(float(np.linalg.norm(talker)), 1e-9)
+    for _ in range(_TRIES):
+        place = random_position(
+            setup.room.room_size,
+            generator,
+            margin=settings.source_margin,
+            away_from=setup.origin,
+            min_distance=settings.min_distance,
+        )
+        if float(_directions(setup, place[None])[0] @ talker) <= math.cos(math.radians(settings.min_separation_deg)):
+            return place
+    raise InvalidInputError(
+        f"No place was found for the loudspeaker {settings.min_separation_deg:g} degrees from the talker. "
+        "Reduce min_separation_deg."
+    )
+
+
+def _directions(setup: _Setup, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return unit vectors (n, 3) from the array's origin to points of the room, in the array's axes."""
+    vectors = (positions - setup.origin) @ _turn(setup.yaw)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float64)
+
+
+def _turn(yaw: float) -> NDArray[np.float64]:
+    """Rotation matrix about the vertical: from the array's axes to the room's."""
+    cosine, sine = math.cos(yaw), math.sin(yaw)
+    return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _truth(setup: _Setup, settings: SceneSettings, activity: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Rows every 20 ms; activity is that of the dry speech when the sound now heard was emitted."""
+    times = np.arange(math.ceil(settings.n_samples / settings.sample_rate / TRUTH_STEP - 1e-9)) * TRUTH_STEP
+    positions = setup.path.positions(times)
+    delay = np.linalg.norm(positions - setup.origin, axis=1) / settings.speed_of_sound
+    emitted = np.floor((times - delay) * settings.sample_rate).astype(np.int64)
+    active = activity[np.clip(emitted, 0, len(activity) - 1)] & (emitted >= 0)
+    return np.column_stack([times, _directions(setup, positions), active])
+
+
+def _remove_rumble(signal: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    filtered = sosfilt(butter(2, _LOWEST_FREQUENCY, "highpass", fs=sample_rate, output="sos"), signal)
+    return np.asarray(filtered, dtype=np.float32)
+
+
+def _setup_info(setup: _Setup) -> dict[str, Any]:
+    middle = setup.path.positions(np.linspace(0, setup.path.duration, 50))
+    return {
+        "rt60": round(setup.room.rt60, 4),
+        "room": setup.room.room_size.round(3).tolist(),
+        "array_origin": setup.origin.round(4).tolist(),
+        "array_yaw_deg": round(math.degrees(setup.yaw), 2),
+        "moving": not setup.path.is_static,
+        "mean_distance_m": round(float(np.linalg.norm(middle - setup.origin, axis=1).mean()), 3),
+    }
