@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import itertools
 import os
 import pathlib
 import secrets
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from doatrack.exceptions import InvalidInputError
 
-__all__ = ["atomic_write_bytes", "read_number_table", "write_beside"]
+__all__ = ["atomic_write_bytes", "read_number_table", "read_text_table", "write_beside"]
 
 
 @contextlib.contextmanager
@@ -136,6 +137,41 @@ def read_number_table(path: str | os.PathLike[str], columns: Sequence[str]) -> N
     ...     read_number_table(file, ["x", "time_s"]).tolist()
     [[1.0, 0.5]]
     """
+    rows = [
+        [_number(path, line, column, row[column]) for column in columns] for line, row in _named_rows(path, columns)
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(columns))
+
+
+def read_text_table(path: str | os.PathLike[str], columns: Sequence[str]) -> list[dict[str, str]]:
+    r"""Read a CSV file as one dictionary per row, with all columns that the file has.
+
+    Parameters
+    ----------
+    path : path-like
+        A UTF-8 CSV file whose first line names its columns.
+    columns : sequence of str
+        The columns that it must have.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be read as text or lacks a column; the message names both.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "index.csv"
+    ...     _ = file.write_text("file,split\na.ogg,train\n")
+    ...     read_text_table(file, ["file"])
+    [{'file': 'a.ogg', 'split': 'train'}]
+    """
+    return [row for _, row in _named_rows(path, columns)]
+
+
+def _named_rows(path: str | os.PathLike[str], columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Return (number of the line, cells by column) for each row that is not blank; missing cells are empty."""
     lines = _read_csv(path)
     names = [name.strip() for name in lines[0]] if lines else []
     for column in columns:
@@ -144,13 +180,11 @@ def read_number_table(path: str | os.PathLike[str], columns: Sequence[str]) -> N
                 f"{path} has no column {column!r}: its first line must name {','.join(columns)}, "
                 f"and it names {','.join(names) or 'nothing'}."
             )
-    places = [names.index(column) for column in columns]
-    rows = [
-        [_number(path, line, names[place], row[place] if place < len(row) else "") for place in places]
+    return [
+        (line, dict(itertools.zip_longest(names, row[: len(names)], fillvalue="")))
         for line, row in enumerate(lines[1:], start=2)
         if row
     ]
-    return np.array(rows, dtype=np.float64).reshape(-1, len(places))
 
 
 def _read_csv(path: str | os.PathLike[str]) -> list[list[str]]:

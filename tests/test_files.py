@@ -5,7 +5,7 @@ import stat
 import numpy as np
 import pytest
 
-from doatrack._files import atomic_write_bytes, read_number_table
+from doatrack._files import atomic_write_bytes, read_number_table, read_text_table
 from doatrack.exceptions import InvalidInputError
 
 
@@ -100,3 +100,14 @@ def test_bad_table_names_file_line_and_column(tmp_path, content, message):
 def test_missing_table(tmp_path):
     with pytest.raises(InvalidInputError, match=r"t\.csv does not exist"):
         read_number_table(tmp_path / "t.csv", ["x"])
+
+
+def test_text_table_gives_all_columns_and_empty_cells(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text('file,split,speaker\n"a,b.ogg",train\n\nc.ogg,valid,7,too,many\n')
+    assert read_text_table(file, ["file"]) == [
+        {"file": "a,b.ogg", "split": "train", "speaker": ""},
+        {"file": "c.ogg", "split": "valid", "speaker": "7"},
+    ]
+    with pytest.raises(InvalidInputError, match="has no column 'sex'"):
+        read_text_table(file, ["sex"])
