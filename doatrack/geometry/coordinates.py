@@ -357,4 +357,5 @@ def _check_angles(
         raise InvalidInputError(
             f"{first_name} and {second_name} must have shapes that broadcast, got {around.shape} and {other.shape}."
         ) from error
-    return pair[0], pair[1]
+    unknown = np.isnan(pair[0]) | np.isnan(pair[1])  # half a direction is none: no component may stay
+    return np.where(unknown, np.nan, pair[0]), np.where(unknown, np.nan, pair[1])

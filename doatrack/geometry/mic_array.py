@@ -1,7 +1,6 @@
 """Microphone arrays: where the microphones are, and what that allows."""
 
 import itertools
-import math
 import os
 import warnings
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ SPEED_OF_SOUND = 343.0
 """Speed of sound in air in m/s, at about 20 degrees Celsius."""
 
 _LONGEST_SENSIBLE = 5.0  # metres between two microphones; beyond, centimetres were probably meant
+_FARTHEST = 1e6  # metres from the origin; beyond, rounding would move the microphones
 _SAME_PLACE = 1e-5  # metres
 _FLAT = 0.02  # share of the largest extent below which an axis counts as none
 
@@ -307,6 +307,11 @@ def _three_columns(table: NDArray[Any]) -> NDArray[np.float64]:
 def _check_positions(table: NDArray[np.float64]) -> None:
     if len(table) < 2:
         raise InvalidInputError(f"positions must hold at least 2 microphones, got {len(table)}: one has no direction.")
+    if np.abs(table).max() > _FARTHEST:
+        raise InvalidInputError(
+            f"positions must be in metres and within {_FARTHEST:g} m of the origin, got a coordinate of "
+            f"{np.abs(table).max():.3g}. Convert them to metres, in the array's own coordinates."
+        )
     first, second = np.triu_indices(len(table), 1)
     distance = np.linalg.norm(table[first] - table[second], axis=1)
     if distance.min() < _SAME_PLACE:
@@ -316,8 +321,6 @@ def _check_positions(table: NDArray[np.float64]) -> None:
             f"{table[first[k]].tolist()}. Correct or leave out one of them."
         )
     longest = float(distance.max())
-    if not math.isfinite(longest):
-        raise InvalidInputError("positions must be of sensible size: a distance between microphones overflows.")
     if longest > _LONGEST_SENSIBLE:
         warnings.warn(
             f"The longest distance between two microphones is {longest:.4g} m. Positions are in metres; "
