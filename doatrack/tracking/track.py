@@ -81,6 +81,10 @@ class Track:
             for field in dataclasses.fields(self)
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies and unpickled tracks pass the constructor, so that their arrays are read-only too.
+        return type(self), tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+
     def __repr__(self) -> str:
         if not self.n_frames:
             return "Track(no frames)"

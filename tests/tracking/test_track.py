@@ -1,3 +1,4 @@
+import copy
 import errno
 import json
 import os
@@ -136,9 +137,10 @@ def test_tracks_are_values():
     assert track == make_track()
     assert track != make_track(seed=1)
     assert track != "track"
-    assert pickle.loads(pickle.dumps(track)) == track
-    with pytest.raises(ValueError, match="read-only"):
-        track.doa[0] = 0
+    for same in (track, pickle.loads(pickle.dumps(track)), copy.deepcopy(track)):
+        assert same == track
+        with pytest.raises(ValueError, match="read-only"):
+            same.doa[0] = 0
     with pytest.raises(AttributeError):
         track.times = np.zeros(20)
 
