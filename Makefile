@@ -25,7 +25,7 @@ types: $(VENV)/.dev ## check types
 	$(BIN)/mypy
 
 imports: $(VENV)/.dev ## check that modules import downwards only
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build dist demo_out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
