@@ -171,12 +171,10 @@ class VonMisesFisher(Distribution):
         concentration = self.concentration.expand(Size(sample_shape) + self.batch_shape)
         dtype, device = concentration.dtype, concentration.device
         uniform = torch.rand((2, *concentration.shape), generator=generator, dtype=dtype, device=device)
-        info = torch.finfo(dtype)
-        # Strictly within (0, 1): the ends would give an infinite slope of the sine.
-        probability = uniform[0].clamp(info.eps / 4, 1 - info.eps)
+        distance = one_minus_cosine_quantile(uniform[0], concentration)  # 1 - w; uniform[0] is 1 - u, below 1
         angle = 2 * math.pi * uniform[1]
-        distance = one_minus_cosine_quantile(probability, concentration)  # 1 - w
-        sine = (distance * (2 - distance)).clamp(min=info.tiny).sqrt()
+        # At a draw of exactly 0 the slope of the sine would be infinite; clamped, it is 0.
+        sine = (distance * (2 - distance)).clamp(min=torch.finfo(dtype).tiny).sqrt()
         e1, e2 = tangent_basis(self.mean_direction)
         around = angle.cos().unsqueeze(-1) * e1 + angle.sin().unsqueeze(-1) * e2
         return (1 - distance).unsqueeze(-1) * self.mean_direction + sine.unsqueeze(-1) * around

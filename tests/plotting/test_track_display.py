@@ -54,6 +54,12 @@ def test_no_line_crosses_the_front_where_azimuth_wraps(figure, sign):
     assert len(display.lines_[1].get_xdata()) == 3
 
 
+def test_the_shorter_way_round_decides_what_a_wrap_is(figure):
+    display = TrackDisplay.from_track(make_track([100.0, -100, 60], np.zeros(3))).plot(figure.subplots(2))
+    np.testing.assert_allclose(display.lines_[0].get_ydata(), [100, 180, np.nan, -180, -100, 60])
+    np.testing.assert_allclose(display.lines_[0].get_xdata(), [0, 0.1, 0.1, 0.1, 0.2, 0.4])
+
+
 def test_a_source_exactly_at_the_back_does_not_break_the_curve(figure):
     display = TrackDisplay.from_track(make_track([180.0, -179.0, 180.0, 180.0], np.zeros(4))).plot(figure.subplots(2))
     values = display.lines_[0].get_ydata()
