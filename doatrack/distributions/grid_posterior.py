@@ -1,6 +1,7 @@
 """A distribution over the directions of a grid, as maps give it."""
 
 import math
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,11 +27,11 @@ class GridPosterior(Distribution):
     >>> from doatrack.geometry import DirectionGrid
     >>> grid = torch.as_tensor(DirectionGrid.quasi_uniform(500).directions, dtype=torch.float32)
     >>> flat = GridPosterior(torch.zeros(500), grid)
-    >>> round(float(flat.kl_uniform()), 6), round(float(flat.concentration), 2)
-    (0.0, 0.0)
+    >>> abs(float(flat.kl_uniform())) < 1e-5, round(float(flat.concentration), 2)
+    (True, 0.0)
     """
 
-    arg_constraints = {"logits": constraints.real_vector}
+    arg_constraints: ClassVar[dict[str, Any]] = {"logits": constraints.real_vector}
     has_rsample = False
 
     def __init__(self, logits: Tensor, directions: Tensor, validate_args: bool | None = None) -> None:
@@ -83,7 +84,7 @@ class GridPosterior(Distribution):
         index = (value @ self.directions.T).argmax(dim=-1)
         return self.logits.gather(-1, index[..., None])[..., 0] - cell
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:
         """Draw grid directions, shape sample_shape + batch shape + (3,)."""
-        index = torch.distributions.Categorical(logits=self.logits).sample(sample_shape)
+        index = torch.distributions.Categorical(logits=self.logits).sample(torch.Size(sample_shape))
         return self.directions[index]

@@ -34,7 +34,7 @@ class FrameEstimates:
     evidence: NDArray[np.float64]
 
 
-class BaseTracker(BaseEstimator):  # type: ignore[misc]
+class BaseTracker(BaseEstimator):
     """Estimator of a direction per frame.
 
     A subclass stores its parameters in `__init__`, and gives `_fit` (learn from recordings), `_estimate` (the
@@ -49,7 +49,7 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
     speed_of_sound: float
     array_: MicArray
 
-    def fit(self, X: Signals, y: Any = None, array: MicArray | None = None, activity: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Signals, y: Any = None, array: MicArray | None = None, activity: Any = None) -> Self:
         """Fit to recordings of one array.
 
         Parameters
@@ -78,15 +78,15 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
         chosen = given if given is not None else self.array
         if not isinstance(chosen, MicArray):
             raise InvalidInputError(
-                f"{type(self).__name__} needs the geometry: call fit(signals, array) with a MicArray, or give it to the "
-                f"constructor, {type(self).__name__}(array=...); got {chosen!r}."
+                f"{type(self).__name__} needs the geometry: call fit(signals, array) with a MicArray, or give it to "
+                f"the constructor, {type(self).__name__}(array=...); got {chosen!r}."
             )
         self._check_parameters()
         recordings = Recordings(X, chosen.n_mics, self.sample_rate)
         self._fit(recordings, truth, chosen, per_recording("activity", activity, recordings))
         return self
 
-    def predict(self, X: Signals) -> Any:  # noqa: N803
+    def predict(self, X: Signals) -> Any:
         """Return the direction of every frame.
 
         Parameters
@@ -110,7 +110,7 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
         recordings = self._recordings(X)
         return recordings.mirror([self._estimate(recordings, k).doa for k in range(len(recordings))])
 
-    def track(self, X: Signals) -> Any:  # noqa: N803
+    def track(self, X: Signals) -> Any:
         """Return a `Track` per recording: times, directions, uncertainty and activity.
 
         Parameters
@@ -130,7 +130,7 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
             tracks.append(Track(times, frames.doa, frames.concentration, frames.credible_angle, frames.activity))
         return recordings.mirror(tracks)
 
-    def score(self, X: Signals, y: Any = None, sample_weight: Any = None) -> float:  # noqa: N803
+    def score(self, X: Signals, y: Any = None, sample_weight: Any = None) -> float:
         """Return the negative mean angular error in degrees, or without truth the mean evidence; larger is better.
 
         Parameters
@@ -215,19 +215,17 @@ class BaseTracker(BaseEstimator):  # type: ignore[misc]
             f"({self.win_length / self.sample_rate:.3g} s). Record longer, or choose a smaller win_length."
         )
 
-    def _align(
-        self, truth: Any, frames: FrameEstimates, name: str
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        table = np.asarray(truth, dtype=float)
+    def _align(self, truth: Any, frames: FrameEstimates, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        table = np.asarray(truth, dtype=np.float64)
         if table.ndim == 2 and table.shape[1] == 5:
             doa, active = truth_at_frames(table, self.frame_times(len(frames.doa)))
-            return doa, active.astype(float)
+            return np.asarray(doa, dtype=np.float64), active.astype(np.float64)
         if table.shape != frames.doa.shape:
             raise InvalidInputError(
-                f"The truth of {name} must be one unit vector per frame, {frames.doa.shape}, or rows of time_s, x, y, z, "
-                f"active, got the shape {table.shape}."
+                f"The truth of {name} must be one unit vector per frame, {frames.doa.shape}, or rows of time_s, x, y, "
+                f"z, active, got the shape {table.shape}."
             )
-        return table, frames.activity.astype(float)
+        return table, frames.activity.astype(np.float64)
 
     def _check_parameters(self) -> None:
         check_int("sample_rate", self.sample_rate, 1000)
@@ -308,7 +306,5 @@ def per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] |
     if recordings.container == "single" and len(items) != 1:
         items = [values]
     if len(items) != len(recordings):
-        raise InvalidInputError(
-            f"{name} must hold one entry per recording, {len(recordings)}, got {len(items)}."
-        )
+        raise InvalidInputError(f"{name} must hold one entry per recording, {len(recordings)}, got {len(items)}.")
     return list(items)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-from typing import Any
 
 import numpy as np
 import torch
@@ -140,8 +139,8 @@ def store_features(
             given = stream.activity() if activity is None else np.asarray(activity[k])
             if given.shape != (stream.n_frames,):
                 raise InvalidInputError(
-                    f"The activity of {recordings.name(k)} must have one value per frame, ({stream.n_frames},), got the "
-                    f"shape {given.shape}. frame_times(n_frames) gives their times."
+                    f"The activity of {recordings.name(k)} must have one value per frame, ({stream.n_frames},), got "
+                    f"the shape {given.shape}. frame_times(n_frames) gives their times."
                 )
             store.close_recording(given.astype(bool))
     if not any(a.any() for a in store.activities):

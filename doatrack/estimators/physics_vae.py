@@ -117,6 +117,8 @@ class PhysicsVAETracker(BaseTracker):
     (2, 10, 3)
     """
 
+    concentration_scale_: float
+
     def __init__(
         self,
         array: MicArray | None = None,
@@ -223,7 +225,7 @@ class PhysicsVAETracker(BaseTracker):
 
     def partial_fit(
         self,
-        X: Signals,  # noqa: N803
+        X: Signals,
         y: Any = None,
         array: MicArray | None = None,
         activity: Any = None,
@@ -254,7 +256,7 @@ class PhysicsVAETracker(BaseTracker):
         self._learn(recordings, per_recording("activity", activity, recordings), n_epochs=1, settled=True)
         return self
 
-    def calibrate(self, X: Signals, y: Any) -> Self:  # noqa: N803
+    def calibrate(self, X: Signals, y: Any) -> Self:
         """Find the one factor on concentrations with which 90 % cones cover 90 % of active frames.
 
         Parameters
@@ -353,7 +355,7 @@ class PhysicsVAETracker(BaseTracker):
             )
             checkpoint = None
             if self.checkpoint is not None and not settled:
-                checkpoint = Checkpoint(self.checkpoint, self._fingerprint(store.checksum))
+                checkpoint = Checkpoint(pathlib.Path(self.checkpoint), self._fingerprint(store.checksum))
             try:
                 history = train(
                     task,

@@ -104,7 +104,7 @@ class SRPPHAT(BaseTracker):
         self.lag_step = lag_step
         self.speed_of_sound = speed_of_sound
 
-    def predict_map(self, X: Signals) -> Any:  # noqa: N803
+    def predict_map(self, X: Signals) -> Any:
         """Return the steered response power itself.
 
         Parameters

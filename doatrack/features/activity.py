@@ -1,5 +1,7 @@
 """Sound activity from the signals alone: a likelihood-ratio detector over a tracked noise floor."""
 
+import itertools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -46,7 +48,7 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
     return torch.stack(
         [
             power[:, round(low) : max(round(high), round(low) + 1)].mean(dim=1)
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
+            for low, high in itertools.pairwise(edges)
         ],
         dim=1,
     )

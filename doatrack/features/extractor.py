@@ -1,7 +1,7 @@
 """From waveforms to correlations and activity, in blocks of bounded memory."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -135,7 +135,7 @@ class FeatureStream:
         self._power: list[Tensor] = []
         self.n_frames = 0
 
-    def __iter__(self) -> "Iterable[Tensor]":  # type: ignore[override]
+    def __iter__(self) -> Iterator[Tensor]:
         frames = self._extractor.frames
         size = round(ACTIVITY_BLOCK_S * frames.sample_rate)
         pending: Tensor | None = None

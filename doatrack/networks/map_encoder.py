@@ -46,8 +46,8 @@ class MapEncoder(nn.Module):
         )
         self.norms = nn.ModuleList(_ChannelNorm(width) for _ in range(n_layers))
         self.correction = nn.Conv2d(width, 1, 1)
-        nn.init.zeros_(self.correction.weight)
-        nn.init.zeros_(self.correction.bias)
+        for parameter in self.correction.parameters():
+            nn.init.zeros_(parameter)
         self.raw_scale = nn.Parameter(torch.tensor(0.5))
 
     @property

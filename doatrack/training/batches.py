@@ -101,5 +101,3 @@ class CropSampler:
 def _pad(values: Tensor, length: int) -> Tensor:
     missing = length - len(values)
     return torch.cat([values, values.new_zeros(missing, *values.shape[1:])]) if missing else values
-
-

@@ -14,13 +14,13 @@ class Callback:
     """What may happen around epochs and steps; every method may be left out."""
 
     def on_epoch_begin(self, loop: "TrainingLoop") -> None:
-        """Called before each epoch."""
+        """Run before each epoch."""
 
     def on_step_end(self, loop: "TrainingLoop", record: dict[str, float]) -> None:
-        """Called after each step with its losses."""
+        """Run after each step with its losses."""
 
     def on_epoch_end(self, loop: "TrainingLoop", record: dict[str, float]) -> None:
-        """Called after each epoch with its mean losses; the record is already in `loop.history`."""
+        """Run after each epoch with its mean losses; the record is already in `loop.history`."""
 
 
 def exponential_decay(first: float, last: float, progress: float) -> float:
@@ -115,7 +115,7 @@ class TrainingLoop:
             group["lr"] = rate * group.get("rate_factor", 1.0)
         self.optimizer.zero_grad()
         loss, record = self.loss(batch, progress, self.generator)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.largest_gradient)
         # one recording that overflows must not undo the rest
         if torch.isfinite(norm):

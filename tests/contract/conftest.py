@@ -75,5 +75,3 @@ def corpus(array):
     doa /= np.linalg.norm(doa, axis=1, keepdims=True)
     lengths = [26000, 20000, 24000, 26000]
     return Corpus(array, [plane_wave(array, u, n, rng) for u, n in zip(doa, lengths, strict=True)], doa)
-
-

@@ -55,7 +55,7 @@ def test_fit_returns_self_and_leaves_parameters_and_signals_alone(estimator, cor
 
 
 def test_every_way_of_giving_the_array_is_the_same(estimator, corpus):
-    X, array = corpus.signals, corpus.array  # noqa: N806
+    X, array = corpus.signals, corpus.array
     y = [corpus.truth(k) for k in range(4)]
     ways = [
         clone(estimator).fit(X, array),
