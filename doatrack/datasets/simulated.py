@@ -1,10 +1,10 @@
 """Simulated scenes as a sequence, made when they are asked for."""
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from doatrack._validation import check_int
 from doatrack.geometry import MicArray
@@ -60,8 +60,18 @@ class SimulatedScenes(Sequence[Scene]):
     def __len__(self) -> int:
         return self.n_scenes
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        """Return the scene at `index`, or the sequence of scenes of a slice."""
+    @overload
+    def __getitem__(self, index: int) -> Scene: ...
 
-    def __iter__(self) -> Iterator[Scene]:
-        return (self[k] for k in range(self.n_scenes))
+    @overload
+    def __getitem__(self, index: slice) -> list[Scene]: ...
+
+    def __getitem__(self, index: int | slice) -> Scene | list[Scene]:
+        """Simulate the scene at `index`, or the list of scenes of a slice."""
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(self.n_scenes))]
+        k = operator.index(index)
+        if not -self.n_scenes <= k < self.n_scenes:
+            raise IndexError(f"scene {k} of {self.n_scenes} was asked for")
+        seed = int(np.random.SeedSequence([self.seed, k % self.n_scenes]).generate_state(1, np.uint64)[0])
+        return simulate_scene(self.array, self.settings, seed, self.speech, self.noise_source)

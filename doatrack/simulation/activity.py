@@ -54,6 +54,6 @@ def speech_activity(
         return np.zeros(len(samples), dtype=np.bool_)
     active = power > np.percentile(loud, _LOUD_PERCENTILE) * 10 ** (-threshold / 10)
     gap = max(1, round(check_real("hold", hold, 0.0) / _STEP_TIME))
-    active = binary_closing(np.pad(active, gap), np.ones(gap + 1))[gap : gap + n_steps]
-    active = binary_opening(active, np.ones(2)) if n_steps > 2 else active
+    active = binary_closing(np.pad(active, gap), np.ones(gap + 1, dtype=np.bool_))[gap : gap + n_steps]
+    active = binary_opening(active, np.ones(2, dtype=np.bool_)) if n_steps > 2 else active
     return np.asarray(np.repeat(active, step)[: len(samples)], dtype=np.bool_)

@@ -29,7 +29,9 @@ def convolve(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
     """
     n_samples = sound.shape[-1]
     n_fft = next_fast_len(n_samples + responses.shape[-1] - 1, real=True)
-    return torch.fft.irfft(torch.fft.rfft(sound, n_fft) * torch.fft.rfft(responses, n_fft), n_fft)[..., :n_samples]
+    spectrum: torch.Tensor = torch.fft.rfft(sound, n_fft) * torch.fft.rfft(responses, n_fft)
+    heard: torch.Tensor = torch.fft.irfft(spectrum, n_fft)
+    return heard[..., :n_samples]
 
 
 def convolve_moving(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:

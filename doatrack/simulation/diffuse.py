@@ -85,7 +85,8 @@ def diffuse_noise(
     spectrum = mixed.view(_BANDS, n_noises, -1, n_mics).permute(1, 3, 0, 2).reshape(n_noises, n_mics, n_bins)
     n_fft = 2 * n_bins - 2
     weights = low_pass_weights(n_fft, device=device) * math.sqrt(n_fft / 2)
-    return torch.fft.irfft(spectrum * weights, n_fft)[..., :n_samples]
+    noise: torch.Tensor = torch.fft.irfft(spectrum * weights, n_fft)
+    return noise[..., :n_samples]
 
 
 def diffuse_tails(

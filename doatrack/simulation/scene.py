@@ -13,8 +13,8 @@ from scipy.signal import butter, sosfilt
 from doatrack._validation import check_int
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry.mic_array import MicArray
-from doatrack.simulation.absorption import shortest_rt60
 from doatrack.simulation.convolution import convolve_moving
+from doatrack.simulation.layout import SceneLayout, directions_from_array, draw_layout, draw_loudspeaker
 from doatrack.simulation.noise import (
     NOISE_KINDS,
     NoiseSource,
@@ -23,10 +23,8 @@ from doatrack.simulation.noise import (
     loudspeaker_noise,
     scale_to_snr,
 )
-from doatrack.simulation.room import ShoeboxRoom
 from doatrack.simulation.settings import SceneSettings
 from doatrack.simulation.source import synthetic_speech
-from doatrack.simulation.trajectory import Trajectory, random_position, random_trajectory
 
 __all__ = ["Scene", "SpeechSource", "simulate_scene", "simulate_scenes"]
 
@@ -36,7 +34,6 @@ TRUTH_STEP = 0.02  # seconds between two rows of truth
 _TAIL_SPACING = 0.25  # metres of path after which the diffuse tail is another one
 _LOWEST_FREQUENCY = 50.0  # Hz; below, image sources exaggerate and loudspeakers and mouths are silent
 _PEAK = 0.9
-_TRIES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +61,6 @@ class Scene:
     waveform: NDArray[np.float32]
     truth: NDArray[np.float64]
     info: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Setup:
-    """What is drawn before any sound is made."""
-
-    room: ShoeboxRoom
-    origin: NDArray[np.float64]
-    yaw: float
-    mic_positions: NDArray[np.float64]
-    path: Trajectory
 
 
 def simulate_scene(
@@ -122,19 +108,19 @@ def simulate_scene(
     # Independent streams: another talker or kind of noise leaves the room as it is.
     generators = [np.random.default_rng(s) for s in np.random.SeedSequence(number).spawn(4)]
     place_generator, speech_generator, tail_generator, noise_generator = generators
-    setup = _draw_setup(array, settings, place_generator)
+    layout = draw_layout(array, settings, place_generator)
     kind = _draw_noise_kind(settings.noise, noise_source, noise_generator)
     snr_db = float(noise_generator.uniform(*settings.snr_db_range))
     dry, activity = _draw_speech(speech, speech_generator, settings)
-    heard = _reverberate(dry, setup, settings, tail_generator, device)
-    noise, noise_info = _make_noise(kind, noise_source, setup, settings, noise_generator, device)
+    heard = _reverberate(dry, layout, settings, tail_generator, device)
+    noise, noise_info = _make_noise(kind, noise_source, layout, settings, noise_generator, device)
     if noise is not None:
         heard = heard + scale_to_snr(noise, heard, activity, snr_db)
     peak = heard.abs().max().item()
     waveform = (heard * (_PEAK / peak if peak > 0 else 1.0)).cpu().numpy()
-    truth = _truth(setup, settings, activity)
+    truth = _truth(layout, settings, activity)
     info = {"seed": number, "noise": kind, "snr_db": round(snr_db, 2) if noise is not None else None, **noise_info}
-    return Scene(np.ascontiguousarray(waveform, dtype=np.float32), truth, {**_setup_info(setup), **info})
+    return Scene(np.ascontiguousarray(waveform, dtype=np.float32), truth, {**_layout_info(layout), **info})
 
 
 def simulate_scenes(
@@ -183,38 +169,6 @@ def _simulate_single_threaded(
     return simulate_scene(array, settings, seed, speech, noise_source)
 
 
-def _draw_setup(array: MicArray, settings: SceneSettings, generator: np.random.Generator) -> _Setup:
-    size = generator.uniform(*np.asarray(settings.room_size_range, dtype=np.float64))
-    shortest = shortest_rt60(size, speed_of_sound=settings.speed_of_sound)
-    low, high = settings.rt60_range
-    rt60 = float(generator.uniform(max(low, min(shortest, high)), high))
-    room = ShoeboxRoom(size, rt60, sample_rate=settings.sample_rate, speed_of_sound=settings.speed_of_sound)
-    yaw = float(generator.uniform(-math.pi, math.pi)) if settings.random_yaw else 0.0
-    origin = random_position(size, generator, margin=settings.array_margin)
-    mics = room.check_inside("the microphones' positions", origin + array.positions @ _turn(yaw).T)
-    return _Setup(room, origin, yaw, mics, _draw_path(size, origin, settings, generator))
-
-
-def _draw_path(
-    size: NDArray[np.float64], origin: NDArray[np.float64], settings: SceneSettings, generator: np.random.Generator
-) -> Trajectory:
-    if generator.random() < settings.moving_probability:
-        return random_trajectory(
-            size,
-            settings.duration_s,
-            generator,
-            margin=settings.source_margin,
-            oscillations_range=settings.oscillations_range,
-            amplitude_range=settings.amplitude_range,
-            away_from=origin,
-            min_distance=settings.min_distance,
-        )
-    place = random_position(
-        size, generator, margin=settings.source_margin, away_from=origin, min_distance=settings.min_distance
-    )
-    return Trajectory(place, place, np.zeros(3), np.zeros(3), settings.duration_s)
-
-
 def _draw_noise_kind(noise: str, noise_source: NoiseSource | None, generator: np.random.Generator) -> str:
     if noise == "recorded" and noise_source is None:
         raise InvalidInputError(
@@ -251,25 +205,25 @@ def _draw_speech(
 
 def _reverberate(
     dry: NDArray[np.float32],
-    setup: _Setup,
+    layout: SceneLayout,
     settings: SceneSettings,
     generator: np.random.Generator,
     device: torch.device | str,
 ) -> torch.Tensor:
     """Convolve the talker with early responses at many points of the path and with diffuse tails at a few."""
     sound = torch.from_numpy(_remove_rumble(dry, settings.sample_rate)).to(device)
-    n_points = 1 if setup.path.is_static else math.ceil(settings.duration_s * settings.points_per_second) + 1
-    points = setup.path.positions(np.linspace(0, settings.duration_s, n_points))
+    n_points = 1 if layout.path.is_static else math.ceil(settings.duration_s * settings.points_per_second) + 1
+    points = layout.path.positions(np.linspace(0, settings.duration_s, n_points))
     length = float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
     n_tails = min(n_points, math.ceil(length / _TAIL_SPACING) + 1)
-    early, tails = setup.room.responses(points, setup.mic_positions, generator, n_tails=n_tails, device=device)
+    early, tails = layout.room.responses(points, layout.mic_positions, generator, n_tails=n_tails, device=device)
     return convolve_moving(sound, early) + convolve_moving(sound, tails)
 
 
 def _make_noise(
     kind: str,
     noise_source: NoiseSource | None,
-    setup: _Setup,
+    layout: SceneLayout,
     settings: SceneSettings,
     generator: np.random.Generator,
     device: torch.device | str,
@@ -278,57 +232,26 @@ def _make_noise(
     if kind == "none":
         return None, {}
     if kind == "sensor":
-        white = generator.standard_normal((len(setup.mic_positions), n_samples), dtype=np.float32)
+        white = generator.standard_normal((len(layout.mic_positions), n_samples), dtype=np.float32)
         return torch.from_numpy(white).to(device), {}
     signal = draw_noise_signal(None if kind == "directional" else noise_source, generator, n_samples, rate)
     signal = _remove_rumble(signal, rate)
     if kind == "diffuse":
-        return diffuse_field(signal, setup.room, setup.mic_positions, generator, device), {}
-    place = _draw_loudspeaker(setup, settings, generator)
-    doa = _directions(setup, place[None])[0]
-    noise = loudspeaker_noise(signal, setup.room, place, setup.mic_positions, generator, device)
+        return diffuse_field(signal, layout.room, layout.mic_positions, generator, device), {}
+    place = draw_loudspeaker(layout, settings, generator)
+    doa = directions_from_array(layout, place[None])[0]
+    noise = loudspeaker_noise(signal, layout.room, place, layout.mic_positions, generator, device)
     return noise, {"noise_position": place.round(4).tolist(), "noise_doa": doa.round(5).tolist()}
 
 
-def _draw_loudspeaker(setup: _Setup, settings: SceneSettings, generator: np.random.Generator) -> NDArray[np.float64]:
-    talker = _directions(setup, setup.path.positions(np.linspace(0, settings.duration_s, 50))).mean(axis=0)
-    talker /= max(float(np.linalg.norm(talker)), 1e-9)
-    for _ in range(_TRIES):
-        place = random_position(
-            setup.room.room_size,
-            generator,
-            margin=settings.source_margin,
-            away_from=setup.origin,
-            min_distance=settings.min_distance,
-        )
-        if float(_directions(setup, place[None])[0] @ talker) <= math.cos(math.radians(settings.min_separation_deg)):
-            return place
-    raise InvalidInputError(
-        f"No place was found for the loudspeaker {settings.min_separation_deg:g} degrees from the talker. "
-        "Reduce min_separation_deg."
-    )
-
-
-def _directions(setup: _Setup, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return unit vectors (n, 3) from the array's origin to points of the room, in the array's axes."""
-    vectors = (positions - setup.origin) @ _turn(setup.yaw)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float64)
-
-
-def _turn(yaw: float) -> NDArray[np.float64]:
-    """Rotation matrix about the vertical: from the array's axes to the room's."""
-    cosine, sine = math.cos(yaw), math.sin(yaw)
-    return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-
-
-def _truth(setup: _Setup, settings: SceneSettings, activity: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _truth(layout: SceneLayout, settings: SceneSettings, activity: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Rows every 20 ms; activity is that of the dry speech when the sound now heard was emitted."""
     times = np.arange(math.ceil(settings.n_samples / settings.sample_rate / TRUTH_STEP - 1e-9)) * TRUTH_STEP
-    positions = setup.path.positions(times)
-    delay = np.linalg.norm(positions - setup.origin, axis=1) / settings.speed_of_sound
+    positions = layout.path.positions(times)
+    delay = np.linalg.norm(positions - layout.origin, axis=1) / settings.speed_of_sound
     emitted = np.floor((times - delay) * settings.sample_rate).astype(np.int64)
     active = activity[np.clip(emitted, 0, len(activity) - 1)] & (emitted >= 0)
-    return np.column_stack([times, _directions(setup, positions), active])
+    return np.column_stack([times, directions_from_array(layout, positions), active])
 
 
 def _remove_rumble(signal: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
@@ -336,13 +259,13 @@ def _remove_rumble(signal: NDArray[np.float32], sample_rate: int) -> NDArray[np.
     return np.asarray(filtered, dtype=np.float32)
 
 
-def _setup_info(setup: _Setup) -> dict[str, Any]:
-    middle = setup.path.positions(np.linspace(0, setup.path.duration, 50))
+def _layout_info(layout: SceneLayout) -> dict[str, Any]:
+    middle = layout.path.positions(np.linspace(0, layout.path.duration, 50))
     return {
-        "rt60": round(setup.room.rt60, 4),
-        "room": setup.room.room_size.round(3).tolist(),
-        "array_origin": setup.origin.round(4).tolist(),
-        "array_yaw_deg": round(math.degrees(setup.yaw), 2),
-        "moving": not setup.path.is_static,
-        "mean_distance_m": round(float(np.linalg.norm(middle - setup.origin, axis=1).mean()), 3),
+        "rt60": round(layout.room.rt60, 4),
+        "room": layout.room.room_size.round(3).tolist(),
+        "array_origin": layout.origin.round(4).tolist(),
+        "array_yaw_deg": round(math.degrees(layout.yaw), 2),
+        "moving": not layout.path.is_static,
+        "mean_distance_m": round(float(np.linalg.norm(middle - layout.origin, axis=1).mean()), 3),
     }

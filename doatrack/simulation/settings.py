@@ -74,7 +74,7 @@ class SceneSettings:
     oscillations_range: Range = (0.0, 2.0)
     amplitude_range: Range = (0.0, 1.0)
     source_margin: float = 0.3
-    array_margin: float = 0.5
+    array_margin: float = 1.0
     min_distance: float = 0.5
     min_separation_deg: float = 0.0
     random_yaw: bool = True

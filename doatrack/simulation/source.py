@@ -67,7 +67,7 @@ def _synthesise(
     window = np.hanning(4 * hop + 1)[:-1]
     n_fft = 1 << (8 * hop - 1).bit_length()
     padded = n_frames * hop + 4 * hop
-    frequency = np.fft.rfftfreq(n_fft, 1 / rate)
+    frequency = np.asarray(np.fft.rfftfreq(n_fft, 1 / rate), dtype=np.float64)
     index = np.arange(n_frames)[:, None] * hop + np.arange(4 * hop)
     pulses = np.fft.rfft(_pulse_train(tracks.pitch, padded, hop, rate)[index] * window, n_fft)
     noise = np.fft.rfft(generator.standard_normal(padded)[index] * window, n_fft)
@@ -78,7 +78,7 @@ def _synthesise(
     sound = np.zeros((n_frames - 1) * hop + n_fft)
     for k, frame in enumerate(frames):
         sound[k * hop : k * hop + n_fft] += frame
-    return sound[2 * hop : 2 * hop + n_samples]
+    return np.asarray(sound[2 * hop : 2 * hop + n_samples], dtype=np.float64)
 
 
 def _pulse_train(pitch: NDArray[np.float64], n_samples: int, hop: int, rate: int) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ def _pulse_train(pitch: NDArray[np.float64], n_samples: int, hop: int, rate: int
     train = np.zeros(n_samples)
     train[starts] += height * (1 - share)
     train[starts + 1] += height * share
-    return train - train.mean()
+    return np.asarray(train - train.mean(), dtype=np.float64)
 
 
 def _formant_envelope(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from doatrack._validation import check_array, check_int, check_real
+from doatrack._validation import check_array, check_real
 from doatrack.exceptions import InvalidInputError
 
 __all__ = ["Trajectory", "random_position", "random_trajectory"]
@@ -163,11 +163,6 @@ def random_trajectory(
     raise _no_space(min_distance, margin)
 
 
-def trajectory_times(duration: float, n_points: int) -> NDArray[np.float64]:
-    """Return `n_points` equally spaced times from 0 to `duration` seconds."""
-    return np.linspace(0.0, duration, check_int("n_points", n_points, 1))
-
-
 def _inner_box(room_size: ArrayLike, margin: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     size = check_array("room_size", room_size, (3,))
     low = np.full(3, check_real("margin", margin, 0.0))
@@ -189,7 +184,7 @@ def _fitting_amplitude(
     """Largest amplitude, at most the given one, with low <= straight + amplitude * swing <= high on each axis."""
     space = np.where(swing >= 0, high - straight, straight - low)
     allowed = (space / np.maximum(np.abs(swing), 1e-9)).min(axis=0)
-    return np.minimum(amplitude, allowed)
+    return np.asarray(np.minimum(amplitude, allowed), dtype=np.float64)
 
 
 def _no_space(min_distance: float, margin: float) -> InvalidInputError:
