@@ -71,9 +71,13 @@ class FeatureStore:
         self.checksum = zlib.crc32(self.activities[-1].tobytes(), self.checksum)
 
     def crop(self, recording: int, start: int, length: int, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return frames start..start+length of some pairs, (length, n_chosen, n_lags), and their activity."""
+        """Return frames start..start+length of some pairs, (length, n_chosen, n_lags), and their activity.
+
+        Fewer frames come back where the recording ends before: never those of the next one.
+        """
         n_pairs, n_lags = self._shape
         table = np.memmap(self._path, dtype=np.float16, mode="r", shape=(self._starts[-1], n_pairs, n_lags))
         first = self._starts[recording] + start
-        frames = torch.from_numpy(np.asarray(table[first : first + length])[:, pairs.numpy()].astype(np.float32))
+        last = min(first + length, self._starts[recording + 1])
+        frames = torch.from_numpy(np.asarray(table[first:last])[:, pairs.numpy()].astype(np.float32))
         return frames, torch.from_numpy(self.activities[recording][start : start + length])
