@@ -1,9 +1,35 @@
 """Find and follow the direction of sound with a microphone array, and learn to do so without labels."""
 
-from doatrack.estimators import SRPPHAT, PhysicsVAETracker, load
-from doatrack.geometry import DirectionGrid, MicArray
-from doatrack.tracking import Track
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from doatrack.estimators import SRPPHAT, PhysicsVAETracker, load
+    from doatrack.geometry import DirectionGrid, MicArray
+    from doatrack.tracking import Track
 
 __version__ = "0.1.0"
 
 __all__ = ["SRPPHAT", "DirectionGrid", "MicArray", "PhysicsVAETracker", "Track", "__version__", "load"]
+
+# Loaded when they are first asked for: PyTorch takes seconds, and `doatrack --help` does not need it.
+_HOME = {
+    "SRPPHAT": "doatrack.estimators",
+    "PhysicsVAETracker": "doatrack.estimators",
+    "load": "doatrack.estimators",
+    "DirectionGrid": "doatrack.geometry",
+    "MicArray": "doatrack.geometry",
+    "Track": "doatrack.tracking",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'doatrack' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -8,6 +8,7 @@ import soxr
 from numpy.typing import NDArray
 
 from doatrack._validation import check_int
+from doatrack.audio.audio_file import AudioFile
 from doatrack.audio.channels import check_channels
 from doatrack.audio.sound_file import open_sound_file, read_pieces
 from doatrack.exceptions import AudioFileError
@@ -40,7 +41,8 @@ def read_blocks(
     sample_rate : int
         In Hz; a file at another rate is resampled.
     channels : sequence of int, optional
-        Which channels are the microphones, counted from 0, in the order wanted; None takes all.
+        Which channels are the microphones, counted from 0, in the order wanted; None takes those of an `AudioFile`,
+        else all.
 
     Yields
     ------
@@ -97,6 +99,8 @@ def stream_samples(
     16000
     """
     check_int("sample_rate", sample_rate, 1)
+    if channels is None and isinstance(path, AudioFile):
+        channels = path.channels
     wanted = None if channels is None else check_channels(channels)
     return _stream(path, sample_rate, wanted)
 

@@ -82,7 +82,8 @@ def read_audio(
     sample_rate : int
         In Hz.
     channels : sequence of int, optional
-        Which channels are the microphones, counted from 0, in the order wanted; None takes all.
+        Which channels are the microphones, counted from 0, in the order wanted; None takes those of an `AudioFile`,
+        else all.
 
     Returns
     -------

@@ -1,7 +1,6 @@
 """Recordings in any container, one after the other, and answers in the same container."""
 
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from doatrack._validation import check_waveform
+from doatrack.audio.audio_file import AudioFile
 from doatrack.audio.blocks import read_blocks
 from doatrack.audio.read import read_audio
 from doatrack.exceptions import InvalidInputError
@@ -19,7 +19,7 @@ __all__ = ["Recordings", "Signals"]
 
 Signals = Any
 """One recording (n_mics, n_samples), a batch (n_recordings, n_mics, n_samples), a list of either kind of array or of
-paths, or one path."""
+paths (`AudioFile` where not all channels are microphones), or one path."""
 
 _BLOCK_S = 10.0
 
@@ -31,13 +31,13 @@ class Recordings(Sequence[NDArray[np.float32]]):
     ----------
     signals : array, list of arrays, path or list of paths
         One recording (n_mics, n_samples); a batch (n_recordings, n_mics, n_samples); a list of recordings of any
-        lengths (NumPy or torch); paths of audio files, read in blocks and resampled.
+        lengths (NumPy or torch); paths of audio files (or `AudioFile`), read in blocks and resampled.
     n_mics : int, optional
         Required number of channels.
     sample_rate : int
         In Hz; arrays are taken to have it.
     channels : sequence of int, optional
-        Which channels of files are the microphones, counted from 0.
+        Which channels of files are the microphones, counted from 0; an `AudioFile` may name its own.
 
     Raises
     ------
@@ -60,8 +60,8 @@ class Recordings(Sequence[NDArray[np.float32]]):
     ) -> None:
         self._n_mics = n_mics
         self._sample_rate = sample_rate
-        self._channels = None if channels is None else tuple(channels)
-        self.container, self._items = _unpack(signals)
+        self.container, items = _unpack(signals)
+        self._items = [_as_file(item, channels) if isinstance(item, (str, os.PathLike)) else item for item in items]
         self._torch = any(isinstance(item, torch.Tensor) for item in self._items)
 
     def __len__(self) -> int:
@@ -70,28 +70,28 @@ class Recordings(Sequence[NDArray[np.float32]]):
     def name(self, index: int) -> str:
         """Return how messages call a recording: its path, or its number."""
         item = self._items[index]
-        if isinstance(item, pathlib.Path):
+        if isinstance(item, AudioFile):
             return str(item)
         return "waveform" if self.container == "single" else f"recording {index}"
 
     def __getitem__(self, index: Any) -> Any:
         item = self._items[index]
-        if isinstance(item, pathlib.Path):
-            item = read_audio(item, self._sample_rate, self._channels)
+        if isinstance(item, AudioFile):
+            item = read_audio(item, self._sample_rate)
         return self._check(item, index)
 
     def check(self) -> None:
         """Check every recording that is in memory; files are checked when they are read."""
         for index, item in enumerate(self._items):
-            if not isinstance(item, pathlib.Path):
+            if not isinstance(item, AudioFile):
                 self._check(item, index)
 
     def blocks(self, index: int) -> Iterator[NDArray[np.float32]]:
         """Yield a recording in blocks of about 10 s (n_mics, n), without overlap."""
         size = round(_BLOCK_S * self._sample_rate)
         item = self._items[index]
-        if isinstance(item, pathlib.Path):
-            for block in read_blocks(item, size, 0, self._sample_rate, self._channels):
+        if isinstance(item, AudioFile):
+            for block in read_blocks(item, size, 0, self._sample_rate):
                 yield self._check(block, index)
             return
         waveform = self._check(item, index)
@@ -121,7 +121,7 @@ def _unpack(signals: Signals) -> tuple[str, list[Any]]:
             "The first argument must be the recordings, got a MicArray. Call fit(signals, array) in this order."
         )
     if isinstance(signals, (str, os.PathLike)):
-        return "single", [pathlib.Path(signals)]
+        return "single", [signals]
     if isinstance(signals, (np.ndarray, torch.Tensor)) and getattr(signals, "dtype", None) != object:
         if signals.ndim == 2:
             return "single", [signals]
@@ -138,4 +138,8 @@ def _unpack(signals: Signals) -> tuple[str, list[Any]]:
         )
     if len(signals) == 0:
         raise InvalidInputError("signals must hold at least one recording, got an empty list.")
-    return "list", [pathlib.Path(s) if isinstance(s, (str, os.PathLike)) else s for s in signals]
+    return "list", list(signals)
+
+
+def _as_file(path: str | os.PathLike[str], channels: Sequence[int] | None) -> AudioFile:
+    return path if isinstance(path, AudioFile) and path.channels is not None else AudioFile(path, channels)

@@ -38,7 +38,7 @@ class BaseTracker(BaseEstimator):
     """Estimator of a direction per frame.
 
     A subclass stores its parameters in `__init__`, and gives `_fit` (learn from recordings), `_estimate` (the
-    frames of one recording), `_state` and `_restore` (what a file keeps).
+    frames of one recording), `_search_grid`, `_state` and `_restore` (what a file keeps).
     """
 
     array: MicArray | None
@@ -48,6 +48,7 @@ class BaseTracker(BaseEstimator):
     window: str
     speed_of_sound: float
     array_: MicArray
+    grid_: DirectionGrid
 
     def fit(self, X: Signals, y: Any = None, array: MicArray | None = None, activity: Any = None) -> Self:
         """Fit to recordings of one array.
@@ -186,6 +187,43 @@ class BaseTracker(BaseEstimator):
         other._moved()
         return other
 
+    def with_search_region(
+        self,
+        azimuth_range_deg: tuple[float, float] | None = None,
+        elevation_range_deg: tuple[float, float] | None = None,
+    ) -> Self:
+        """Return a copy of this fitted estimator that looks for sources in a part of the sphere only.
+
+        Nothing is learned anew: the candidates for a direction become fewer. It replaces the region that the
+        constructor was given; without arguments all directions are searched.
+
+        Parameters
+        ----------
+        azimuth_range_deg : (float, float), optional
+            From, to, in degrees counter-clockwise from front; (150, -150) crosses the back. None is all around.
+        elevation_range_deg : (float, float), optional
+            Lowest and highest in degrees; (0, 90) is the upper hemisphere. None is from pole to pole.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        InvalidInputError
+            If no direction is left, or the estimator does not search a grid (encoder "paper").
+
+        Examples
+        --------
+        >>> from doatrack import SRPPHAT
+        >>> fitted = SRPPHAT(n_directions=500).fit(np.zeros((4, 8000)), MicArray.from_preset("tetrahedron_4"))
+        >>> fitted.with_search_region(elevation_range_deg=(0, 90)).grid_.n_directions
+        250
+        """
+        check_is_fitted(self)
+        other = copy.deepcopy(self)
+        other.set_params(azimuth_range_deg=azimuth_range_deg, elevation_range_deg=elevation_range_deg)
+        other._forget_tables()
+        other.grid_ = other._search_grid()
+        return other
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one safetensors file, which `doatrack.load` reads.
 
@@ -242,6 +280,10 @@ class BaseTracker(BaseEstimator):
     def _forget_tables(self) -> None:
         """Drop what is computed from array and parameters."""
         self.__dict__.pop("_tables", None)
+
+    def _search_grid(self) -> DirectionGrid:
+        """Return the candidate directions that the parameters ask for."""
+        raise NotImplementedError
 
     def _moved(self) -> None:
         """Tell what no longer holds after a move to another array."""

@@ -318,7 +318,7 @@ class PhysicsVAETracker(BaseTracker):
         self._forget_tables()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.seed_ = seed
-        self.grid_ = search_grid("quasi_uniform", self.n_directions, self.azimuth_range_deg, self.elevation_range_deg)
+        self.grid_ = self._search_grid()
         self.array_ = self.fitted_array_ = array
         self.encoder_ = build_encoder(self.encoder, self.width, seed).eval()
         self.decoder_ = PhysicsDecoder(self.sigma)
@@ -372,6 +372,15 @@ class PhysicsVAETracker(BaseTracker):
             finally:
                 encoder.cpu().eval(), decoder.cpu()
         self.history_ = [*self.history_, *history]
+
+    def _search_grid(self) -> DirectionGrid:
+        region = (self.azimuth_range_deg, self.elevation_range_deg)
+        if self.encoder == "paper" and region != (None, None):
+            raise InvalidInputError(
+                "A search region (azimuth_range_deg, elevation_range_deg) needs a posterior over a grid, "
+                "encoder='map'; encoder='paper' points anywhere. Leave the region out, or use another tracker."
+            )
+        return search_grid("quasi_uniform", self.n_directions, *region)
 
     def _scratch(self) -> pathlib.Path | None:
         """Where features are kept while learning: beside the checkpoint, whose disk was chosen for this."""

@@ -129,12 +129,15 @@ class SRPPHAT(BaseTracker):
         self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
     ) -> None:
         check_real("lag_step", self.lag_step, 0.0, 1.0, exclusive_minimum=True)
-        grid = search_grid(self.grid, self.n_directions, self.azimuth_range_deg, self.elevation_range_deg)
+        grid = self._search_grid()
         _pair_rows(self.pairs, array)
         recordings.check()
         self._forget_tables()
         self.array_ = array
         self.grid_ = grid
+
+    def _search_grid(self) -> DirectionGrid:
+        return search_grid(self.grid, self.n_directions, self.azimuth_range_deg, self.elevation_range_deg)
 
     def _estimate(self, recordings: Recordings, index: int, *, evidence: bool = False) -> FrameEstimates:
         tables = self._runtime()
