@@ -23,7 +23,7 @@ from doatrack.training import (
     variational_loss,
 )
 
-__all__ = ["Schedule", "UnsupervisedTask", "store_features", "train"]
+__all__ = ["Schedule", "UnsupervisedTask", "check_device", "store_features", "train"]
 
 _ANNEALED_SHARE = 0.5
 _WARM_UP_SHARE = 0.05
@@ -107,6 +107,17 @@ class UnsupervisedTask:
         sigma = float(self._decoder.sigma.detach()) * blur
         record = {"physics": float(terms.physics.detach()), "kl": float(terms.kl.detach())}
         return terms.total, record | {"gamma": gamma, "sigma": sigma, "beta": beta}
+
+
+def check_device(device: object) -> None:
+    """Raise unless tensors can be made on a device and read back."""
+    rule = f"device must name a torch device of this machine, such as 'cpu' or 'cuda', got {device!r}"
+    if not isinstance(device, str):
+        raise InvalidInputError(f"{rule} of type {type(device).__name__}.")
+    try:
+        torch.zeros((), device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InvalidInputError(f"{rule}: {str(error).splitlines()[0]}") from error
 
 
 def store_features(

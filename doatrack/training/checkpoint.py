@@ -47,6 +47,16 @@ class Checkpoint(Callback):
         """Whether there is something to resume."""
         return self._path.exists()
 
+    def stored(self, name: str) -> Any:
+        """Return an entry of the fingerprint in the file; None if there is no file.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is damaged.
+        """
+        return self._read()[0]["fingerprint"].get(name) if self.exists() else None
+
     def on_epoch_end(self, loop: TrainingLoop, record: dict[str, float]) -> None:
         """Write the state."""
         from safetensors.numpy import save
