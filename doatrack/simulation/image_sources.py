@@ -11,8 +11,8 @@ from scipy.fft import next_fast_len
 __all__ = ["ImageLattice", "image_energy", "image_responses", "low_pass_weights"]
 
 OVERSAMPLING = 6  # the two-tap interpolation then errs by at most 0.6 % of an image at 7 kHz
-PASSBAND = 0.9  # of the Nyquist frequency; a raised cosine from there to 1 keeps the ringing short
-_PADDING = 128  # samples at 16 kHz that hold the ringing of the low-pass
+PASSBAND = 0.95  # of the Nyquist frequency; a raised cosine from there to 1 keeps the ringing short
+RINGING = 64  # samples on either side of an image that the ringing of the low-pass takes
 _CHUNK = 1 << 19  # images x sources x microphones handled at once, so that they stay in the cache
 
 
@@ -91,7 +91,7 @@ def image_responses(
     mic_positions : Tensor (n_mics, 3)
         In metres, from the corner of the room, float32.
     n_taps : int
-        Length of the responses in samples; later images are left out.
+        Length of the responses in samples; of later images only the ringing before them is in it.
     sample_rate, speed_of_sound : float
         In Hz and m/s.
 
@@ -101,13 +101,13 @@ def image_responses(
         Tap n is time n / sample_rate after emission.
     """
     n_sources, n_mics = len(lattice.coordinates[0]), len(mic_positions)
-    n_fft = next_fast_len(n_taps + _PADDING, real=True)
+    n_fft = next_fast_len(n_taps + 3 * RINGING, real=True)
     weights = low_pass_weights(n_fft, OVERSAMPLING, mic_positions.device)
     result = mic_positions.new_empty(n_sources, n_mics, n_taps)
     step = max(1, _CHUNK // max(1, len(lattice.gain) * n_mics))
     for start in range(0, n_sources, step):
         stop = min(start + step, n_sources)
-        fine = _add_images(lattice, mic_positions, start, stop, n_fft, sample_rate / speed_of_sound, n_taps)
+        fine = _add_images(lattice, mic_positions, start, stop, n_fft, sample_rate / speed_of_sound, n_taps + RINGING)
         spectrum = torch.fft.rfft(fine)[..., : n_fft // 2 + 1] * weights
         result[start:stop] = torch.fft.irfft(spectrum, n_fft)[..., :n_taps]
     return result
@@ -138,14 +138,14 @@ def _add_images(
     stop: int,
     n_fft: int,
     samples_per_metre: float,
-    n_taps: int,
+    n_last: int,
 ) -> torch.Tensor:
-    """Add every image to oversampled responses (n_sources, n_mics, OVERSAMPLING * n_fft)."""
+    """Add every image up to sample `n_last` to oversampled responses (n_sources, n_mics, OVERSAMPLING * n_fft)."""
     n_rows, length = (stop - start) * len(mic_positions), OVERSAMPLING * n_fft
     scale = OVERSAMPLING * samples_per_metre
     delay = lattice.squared_distances(mic_positions, start, stop).sqrt_().mul_(scale)
     amplitude = (lattice.gain[:, None] * (scale / (4 * math.pi))) / delay
-    delay.clamp_(max=OVERSAMPLING * n_taps)  # what comes later falls on one tap that is cleared below
+    delay.clamp_(max=OVERSAMPLING * n_last)  # what comes later falls on one tap that is cleared below
     place = delay.long()
     later = delay.sub_(place).mul_(amplitude)
     rows = torch.arange(n_rows, device=place.device).view(stop - start, 1, -1) * length
@@ -154,7 +154,7 @@ def _add_images(
     fine.scatter_add_(0, flat, amplitude.sub_(later).view(-1))
     fine.scatter_add_(0, flat.add_(1), later.view(-1))
     fine = fine.view(stop - start, len(mic_positions), length)
-    fine[..., OVERSAMPLING * n_taps :] = 0
+    fine[..., OVERSAMPLING * n_last :] = 0
     return fine
 
 

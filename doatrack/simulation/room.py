@@ -16,7 +16,7 @@ from doatrack.simulation.absorption import (
     rt60_from_reflection,
 )
 from doatrack.simulation.diffuse import diffuse_tails, fade_out
-from doatrack.simulation.image_sources import ImageLattice, image_energy, image_responses
+from doatrack.simulation.image_sources import RINGING, ImageLattice, image_energy, image_responses
 
 __all__ = ["ShoeboxRoom", "room_impulse_responses"]
 
@@ -227,7 +227,7 @@ class ShoeboxRoom:
     ) -> tuple[ImageLattice, torch.Tensor]:
         centre = mics.mean(axis=0)
         spread = float(np.linalg.norm(mics - centre, axis=1).max())
-        radius = n_taps / self.sample_rate * self.speed_of_sound + spread
+        radius = (n_taps + RINGING) / self.sample_rate * self.speed_of_sound + spread
         lattice = ImageLattice.within(self.room_size, self.reflection, sources, centre, radius, max_order, device)
         return lattice, torch.as_tensor(mics, dtype=torch.float32, device=device)
 
