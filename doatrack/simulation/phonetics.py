@@ -60,6 +60,8 @@ class Voice:
         Extra slope of the voice source in dB per octave.
     breathiness : float
         Share of noise in voiced sounds, 0 to 1.
+    sibilance_db : float
+        Level of the consonants' noise relative to the table's.
     """
 
     pitch: float
@@ -67,6 +69,7 @@ class Voice:
     syllable_rate: float
     tilt_db: float
     breathiness: float
+    sibilance_db: float
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,9 @@ def draw_voice(generator: np.random.Generator) -> Voice:
         pitch=float(pitch),
         tract_scale=float(generator.uniform(1.08, 1.22) if high else generator.uniform(0.94, 1.06)),
         syllable_rate=float(generator.uniform(3.5, 5.5)),
-        tilt_db=float(generator.uniform(-3.0, 1.0)),
+        tilt_db=float(generator.uniform(-3.5, 1.5)),
         breathiness=float(generator.uniform(0.02, 0.12)),
+        sibilance_db=float(generator.normal(-5.0, 4.0)),
     )
 
 
@@ -127,7 +131,7 @@ def draw_tracks(voice: Voice, duration: float, generator: np.random.Generator) -
     time = generator.uniform(0.0, 0.4)
     while time < duration:
         time = writer.phrase(time, int(generator.integers(4, 16)))
-        time += min(1.5, generator.lognormal(np.log(0.35), 0.5))
+        time += min(1.5, generator.lognormal(np.log(0.35), 0.6))
     return writer.smooth()
 
 
@@ -203,7 +207,7 @@ class _TrackWriter:
         centre, width, level_db, shortest, longest = row
         end = start + self.generator.uniform(shortest, longest)
         part = self._frames(start, end)
-        self.noise[part] = level * 10 ** ((level_db + self.generator.normal(0, 2)) / 20)
+        self.noise[part] = level * 10 ** ((level_db + self.voice.sibilance_db + self.generator.normal(0, 2)) / 20)
         wide = self._frames(start - 0.02, end + 0.02)
         self.noise_centre[wide], self.noise_width[wide] = centre * self.generator.normal(1, 0.08), width
         return float(end)

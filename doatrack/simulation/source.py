@@ -104,8 +104,8 @@ def _formant_envelope(
     for centre, width in zip(np.concatenate([formants, upper], axis=1).T, _BANDWIDTHS, strict=True):
         ratio = frequency / centre[:, None]
         envelope /= np.sqrt((1 - ratio**2) ** 2 + (width / centre[:, None] * ratio) ** 2)
-    knee = np.maximum(frequency, 1.0) / 400
-    source = 1 / np.sqrt(1 + knee**2)  # glottal flow falls 12 dB an octave, radiation gives 6 back
-    slope = 10 ** (voice.tilt_db * np.log2(np.maximum(knee, 0.5)) / 20)
+    knee = np.maximum(frequency, 1.0) / 180
+    source = 2 / np.sqrt(1 + knee**2)  # glottal flow falls 12 dB an octave, radiation gives 6 back
+    slope = 10 ** (voice.tilt_db * np.log2(np.maximum(knee, 1.0)) / 20)
     low_cut = 1 / np.sqrt(1 + (70 / np.maximum(frequency, 1.0)) ** 4)
     return np.asarray(envelope * source * slope * low_cut / 4, dtype=np.float64)
