@@ -1,0 +1,100 @@
+import importlib
+import json
+import pathlib
+import runpy
+import sys
+
+import numpy as np
+import pytest
+
+from doatrack import MicArray
+from doatrack.datasets import write_scored_set
+from doatrack.simulation import SceneSettings, simulate_scene
+
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "benchmarks"
+COMMANDS = sorted(path.name for path in FOLDER.glob("[!_]*.py"))
+WITH_SECTION = ("accuracy", "fit_memory", "simulation", "srp_phat_speed")
+
+
+@pytest.fixture
+def benchmark_module(monkeypatch):
+    """Import a module of benchmarks/ and forget it afterwards."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def scored_set(tmp_path):
+    """Two short scenes of a small array in two groups."""
+    array = MicArray(0.05 * np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, 0, 1]]))
+    settings = SceneSettings(duration_s=2.5, rt60_range=(0.2, 0.25), snr_db_range=(25.0, 30.0))
+    scenes = [simulate_scene(array, settings, seed=seed) for seed in (1, 2)]
+    write_scored_set(tmp_path / "set", scenes, array, ["quiet_0", "loud_0"])
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("section", WITH_SECTION)
+def test_page_names_the_command_and_has_a_place_for_its_table(section):
+    page = (FOLDER.parent / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert f"{section}.py" in COMMANDS
+    assert f"python benchmarks/{section}.py" in page
+    assert page.count(f"<!-- {section}:start -->") == page.count(f"<!-- {section}:end -->") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(command, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(sys, "argv", [command, "--help"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(FOLDER / command), run_name="__main__")
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: {command}")
+
+
+def test_accuracy_on_a_simulated_set(benchmark_module, scored_set, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- accuracy:start -->\nearlier figures\n<!-- accuracy:end -->\nbelow\n")
+    options = ["--no-shipped", "--no-recordings", "--json", str(tmp_path / "figures.json"), "--write", str(page)]
+    assert benchmark_module("accuracy").main([str(scored_set), f"{scored_set}:quiet", *options]) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    rows = figures["sets"]["set"]
+    assert len(rows) == 6
+    assert [row["n_scenes"] for row in rows] == [2] * 6
+    assert figures["sets"]["set:quiet"][0]["n_scenes"] == 1
+    best = next(row for row in rows if row["is_best_baseline"])
+    assert best["mae_deg"] == min(row["mae_deg"] for row in rows) < 15
+    for row in rows:
+        low, high = row["difference_90_deg"]
+        assert low - 1e-9 <= row["difference_deg"] <= high + 1e-9
+        assert row["check"] is None or row["check"] < 0.01
+    text = page.read_text()
+    assert "earlier figures" not in text
+    assert text.startswith("above\n<!-- accuracy:start -->")
+    assert text.endswith("<!-- accuracy:end -->\nbelow\n")
+    assert "SRPPHAT, hann, refined" in text
+    assert "SRPPHAT, hann, refined" in capsys.readouterr().out
+
+
+def test_a_page_without_markers_is_left_alone(benchmark_module, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- accuracy:end -->\n<!-- accuracy:start -->\n")
+    with pytest.raises(ValueError, match="once each, in this order"):
+        benchmark_module("_report").write_section(page, "accuracy", "new")
+    assert page.read_text() == "<!-- accuracy:end -->\n<!-- accuracy:start -->\n"
+
+
+def test_both_references_find_a_plane_wave(benchmark_module, rng):
+    pytest.importorskip("pyroomacoustics")
+    module = benchmark_module("srp_phat_speed")
+    grid = module.DirectionGrid.quasi_uniform(60)
+    array = MicArray.from_preset("nao_head_12")
+    source = grid.directions[17]
+    frequency = np.arange(module.WIN // 2 + 1) * module.SAMPLE_RATE / module.WIN
+    early = (array.positions @ source / module.SPEED_OF_SOUND)[:, None]
+    spectra = np.exp(2j * np.pi * (frequency * early + rng.random(len(frequency))))
+    for locate in (module.NumpySRP(array, grid).locate, module.pyroomacoustics_srp(array, grid, precompute=False)):
+        assert locate(spectra) == pytest.approx(source, abs=1e-9)
