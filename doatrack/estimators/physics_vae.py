@@ -1,9 +1,12 @@
 """The unsupervised tracker: a variational encoder taught by a physics decoder."""
 
+import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,8 +21,8 @@ from doatrack.estimators._base import BaseTracker, FrameEstimates, per_recording
 from doatrack.estimators._calibration import fit_concentration_scale
 from doatrack.estimators._encoders import ENCODERS, build_encoder, lag_settings
 from doatrack.estimators._inference import FrameInference
-from doatrack.estimators._learning import Schedule, UnsupervisedTask, store_features, train
-from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError, NoActivityError
+from doatrack.estimators._learning import Schedule, UnsupervisedTask, check_device, store_features, train
+from doatrack.exceptions import ArrayMismatchWarning, DoatrackError, InvalidInputError, NoActivityError
 from doatrack.features import GCCExtractor
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
 from doatrack.metrics import angular_error
@@ -29,7 +32,8 @@ from doatrack.training import Checkpoint, CropSampler
 __all__ = ["PhysicsVAETracker"]
 
 _PRIORS = ("motion", "uniform")
-_NOT_IN_FINGERPRINT = ("array", "checkpoint", "verbose", "warm_start", "device")
+_NOT_IN_FINGERPRINT = ("array", "checkpoint", "verbose", "warm_start", "device", "random_state")
+_SCRATCH = "doatrack-features-"
 
 
 class PhysicsVAETracker(BaseTracker):
@@ -245,15 +249,19 @@ class PhysicsVAETracker(BaseTracker):
         """
         _, given = sort_arguments(y, array)
         self._check_parameters()
-        if not hasattr(self, "encoder_"):
-            chosen = given if given is not None else self.array
-            if chosen is None:
-                raise InvalidInputError("partial_fit of a new tracker needs the geometry: partial_fit(signals, array).")
-            self._start(chosen)
-        elif given is not None and given != self.array_:
-            raise InvalidInputError("partial_fit got another array than the fitted one. Use for_array(array) first.")
-        recordings = Recordings(X, self.array_.n_mics, self.sample_rate)
-        self._learn(recordings, per_recording("activity", activity, recordings), n_epochs=1, settled=True)
+        with self._nothing_lost():
+            if hasattr(self, "encoder_"):
+                self._go_on(given)
+            else:
+                chosen = given if given is not None else self.array
+                if not isinstance(chosen, MicArray):
+                    raise InvalidInputError(
+                        "partial_fit of a new tracker needs the geometry: partial_fit(signals, array=array) with a "
+                        f"MicArray; got {chosen!r}."
+                    )
+                self._start(chosen)
+            recordings = Recordings(X, self.array_.n_mics, self.sample_rate)
+            self._learn(recordings, per_recording("activity", activity, recordings), n_epochs=1, settled=True)
         return self
 
     def calibrate(self, X: Signals, y: Any) -> Self:
@@ -276,7 +284,9 @@ class PhysicsVAETracker(BaseTracker):
         may come from a simulation.
         """
         recordings = self._recordings(X)
-        truth = per_recording("y", y, recordings) or []
+        truth = per_recording("y", y, recordings)
+        if truth is None:
+            raise InvalidInputError("calibrate needs the truth of its recordings, calibrate(signals, y); got None.")
         errors, concentration = [], []
         for k in range(len(recordings)):
             frames = self._estimate(recordings, k)
@@ -305,25 +315,66 @@ class PhysicsVAETracker(BaseTracker):
         check_real("motion_concentration", self.motion_concentration, 0.0)
         for name in ("n_epochs", "batch_size", "crop_frames", "pairs_per_step"):
             check_int(name, getattr(self, name), 1)
+        check_int("verbose", self.verbose, 0)
+        check_device(self.device)
 
     def _fit(
         self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
     ) -> None:
-        if not (self.warm_start and hasattr(self, "encoder_") and self.array_ == array):
-            self._start(array)
-        self._learn(recordings, activity, n_epochs=self.n_epochs, settled=False)
+        with self._nothing_lost():
+            if self.warm_start and hasattr(self, "encoder_"):
+                self._go_on(array)
+            else:
+                self._start(array)
+            self._learn(recordings, activity, n_epochs=self.n_epochs, settled=False)
+
+    @contextlib.contextmanager
+    def _nothing_lost(self) -> Iterator[None]:
+        """Leave the tracker as it was where the input is refused."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except DoatrackError:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _start(self, array: MicArray) -> None:
         """Make an untrained tracker for an array."""
         self._forget_tables()
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.seed_ = seed
+        self.seed_ = self._seed()
         self.grid_ = self._search_grid()
         self.array_ = self.fitted_array_ = array
-        self.encoder_ = build_encoder(self.encoder, self.width, seed).eval()
+        self.encoder_ = build_encoder(self.encoder, self.width, self.seed_).eval()
         self.decoder_ = PhysicsDecoder(self.sigma)
         self.history_: list[dict[str, float]] = []
         self.concentration_scale_ = 1.0
+
+    def _seed(self) -> int:
+        """Draw the seed; a run that is resumed without a given one goes on with its own."""
+        if self.random_state is None and self.checkpoint is not None:
+            kept = Checkpoint(pathlib.Path(self.checkpoint), {}).stored("seed")
+            if kept is not None:
+                return int(kept)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _go_on(self, array: MicArray | None) -> None:
+        """Follow the parameters that were set after the weights were made, or say why these cannot."""
+        if array is not None and array != self.array_:
+            raise InvalidInputError(
+                "A fitted tracker goes on with the array it was fitted for, and got another one. "
+                "Use for_array(array) first, or start anew with fit and warm_start=False."
+            )
+        wanted, made = (m.state_dict() for m in (build_encoder(self.encoder, self.width, 0), self.encoder_))
+        if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in made.items()}:
+            raise InvalidInputError(
+                f"The learned weights do not fit encoder={self.encoder!r} with width={self.width!r}. "
+                "Set them back, or start anew with fit and warm_start=False."
+            )
+        self._forget_tables()
+        self.grid_ = self._search_grid()
+        if not self.learn_sigma:
+            self.decoder_ = PhysicsDecoder(self.sigma)
 
     def _learn(
         self, recordings: Recordings, activity: list[NDArray[np.bool_]] | None, *, n_epochs: int, settled: bool
@@ -342,7 +393,7 @@ class PhysicsVAETracker(BaseTracker):
         encoder, decoder = self.encoder_.to(self.device), self.decoder_.to(self.device)
         motion = self.motion_concentration if self.prior == "motion" else None
         task = UnsupervisedTask(encoder, decoder, runtime.geometry.to(self.device), schedule, motion)
-        with tempfile.TemporaryDirectory(prefix="doatrack-", dir=self._scratch()) as folder:
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._scratch()) as folder:
             store = store_features(
                 recordings, runtime.extractor, pathlib.Path(folder) / "gcc.f16", activity, self.verbose
             )
@@ -388,12 +439,16 @@ class PhysicsVAETracker(BaseTracker):
             return None
         folder = pathlib.Path(self.checkpoint)
         folder.mkdir(parents=True, exist_ok=True)
+        # a killed run could not clean up
+        for left in folder.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)
         return folder
 
     def _fingerprint(self, checksum: int) -> dict[str, Any]:
         params = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IN_FINGERPRINT}
         weights = sum(float(p.detach().double().abs().sum()) for p in self.encoder_.parameters())
-        return params | {"positions": self.array_.positions.tolist(), "recordings": checksum, "start": weights}
+        known = {"positions": self.array_.positions.tolist(), "recordings": checksum}
+        return params | known | {"seed": self.seed_, "start": weights}
 
     def _estimate(self, recordings: Recordings, index: int, *, evidence: bool = False) -> FrameEstimates:
         runtime = self._runtime()
