@@ -2,6 +2,7 @@
 
 from doatrack.datasets.folder import find_recordings
 from doatrack.datasets.scored_set import ScoredSet, write_scored_set
+from doatrack.datasets.simulated import SimulatedScenes
 from doatrack.datasets.speech_folder import SpeechFolder
 from doatrack.datasets.truth import read_truth, write_truth
 

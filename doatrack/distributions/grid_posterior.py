@@ -65,6 +65,10 @@ class GridPosterior(Distribution):
         """Concentration (...,) of the von Mises-Fisher distribution with the same mean length."""
         return inverse_mean_resultant_length(self.mean.norm(dim=-1).clamp(max=1 - 1e-6))
 
+    def tempered(self, temperature: float) -> "GridPosterior":
+        """Return the posterior whose log probabilities are divided by a temperature: broader above 1."""
+        return GridPosterior(self.logits / temperature, self.directions, validate_args=False)
+
     def expectation(self, values: Tensor) -> Tensor:
         """Return the expectation (...,) of values (..., n_directions) given on the grid."""
         return (self.probabilities * values).sum(dim=-1)

@@ -27,6 +27,7 @@ from doatrack.features import GCCExtractor
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
 from doatrack.metrics import angular_error
 from doatrack.networks import PairGeometry, PhysicsDecoder
+from doatrack.persistence import pretrained_file
 from doatrack.training import Checkpoint, CropSampler
 
 __all__ = ["PhysicsVAETracker"]
@@ -130,7 +131,7 @@ class PhysicsVAETracker(BaseTracker):
         encoder: Literal["map", "paper"] = "map",
         prior: Literal["motion", "uniform"] = "motion",
         width: int | None = None,
-        n_directions: int = 2048,
+        n_directions: int = 1024,
         gamma: float = 10.0,
         gamma_initial: float = 4.0,
         sigma: float = 0.8,
@@ -138,7 +139,7 @@ class PhysicsVAETracker(BaseTracker):
         learn_sigma: bool = False,
         beta: float = 0.1,
         motion_concentration: float = 200.0,
-        n_epochs: int = 8,
+        n_epochs: int = 4,
         batch_size: int = 8,
         crop_frames: int = 40,
         pairs_per_step: int = 16,
@@ -149,7 +150,7 @@ class PhysicsVAETracker(BaseTracker):
         sample_rate: int = 16000,
         win_length: int = 4096,
         hop_length: int = 3072,
-        window: Literal["hann", "rectangular"] = "hann",
+        window: Literal["hann", "rectangular"] = "rectangular",
         speed_of_sound: float = SPEED_OF_SOUND,
         random_state: Any = None,
         device: str = "cpu",
@@ -218,6 +219,7 @@ class PhysicsVAETracker(BaseTracker):
             sigma_initial=2.2,
             learn_sigma=True,
             beta=1 / 66,
+            window="hann",
             n_epochs=300,
             batch_size=16,
             crop_frames=103,
@@ -226,6 +228,32 @@ class PhysicsVAETracker(BaseTracker):
             final_learning_rate=5e-5,
             random_state=random_state,
         )
+
+    @classmethod
+    def from_pretrained(cls, name: str = "nao_head_12") -> Self:
+        """Return a tracker that comes with the package, fitted without labels; docs/model_card.md describes it.
+
+        Parameters
+        ----------
+        name : str
+            "nao_head_12": LOCATA's robot head with 12 microphones. For another array: `for_array(array)`.
+
+        Raises
+        ------
+        InvalidInputError
+            If the name is unknown.
+        ModelFileError
+            If the installed file was changed.
+
+        Examples
+        --------
+        >>> PhysicsVAETracker.from_pretrained("nao_head_12").array_.n_mics
+        12
+        """
+        from doatrack.estimators._files import load
+
+        tracker: Self = load(pretrained_file(name))
+        return tracker
 
     def partial_fit(
         self,

@@ -1,0 +1,69 @@
+"""Make the shipped tracker: simulate rooms, fit without labels, calibrate on other rooms, save.
+
+    python benchmarks/fit_pretrained.py --speech ../shared/data/speech --out doatrack/pretrained/nao_head_12.safetensors
+
+Everything is seeded. Talkers are those of the `train` split; the labels of the simulated rooms are used for one number,
+the factor on concentrations, and on rooms that the tracker was not fitted on.
+"""
+
+import argparse
+import hashlib
+import pathlib
+import tempfile
+import time
+
+import torch
+
+from doatrack import MicArray, PhysicsVAETracker
+from doatrack.datasets import ScoredSet, SimulatedScenes, SpeechFolder, write_scored_set
+from doatrack.simulation import SceneSettings
+
+FIT_SEED, CALIBRATION_SEED = 100_000, 900_000
+
+
+def simulate(folder, array, settings, n_scenes, seed, speech):
+    """Write scenes one after the other and return them as a set of files."""
+    scenes = SimulatedScenes(array, settings, n_scenes, seed, speech=speech)
+    write_scored_set(folder, scenes, array, [f"scene_{k:04d}" for k in range(n_scenes)])
+    return ScoredSet(folder)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--speech", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--array", default="nao_head_12")
+    parser.add_argument("--scenes", type=int, default=400)
+    parser.add_argument("--calibration-scenes", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--encoder", choices=["map", "paper"], default="map")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    array = MicArray.from_preset(options.array)
+    speech = SpeechFolder(options.speech, split="train")
+    tracker = PhysicsVAETracker(random_state=0, verbose=2)
+    if options.encoder == "paper":
+        tracker = PhysicsVAETracker.paper(random_state=0).set_params(verbose=2)
+    if options.epochs is not None:
+        tracker.set_params(n_epochs=options.epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        settings = SceneSettings(duration_s=10.0, noise="sensor")
+        train = simulate(pathlib.Path(folder) / "fit", array, settings, options.scenes, FIT_SEED, speech)
+        held_out = simulate(
+            pathlib.Path(folder) / "calibrate", array, settings, options.calibration_scenes, CALIBRATION_SEED, speech
+        )
+        print(f"simulated {options.scenes} + {options.calibration_scenes} scenes in {time.perf_counter() - start:.0f} s")
+        start = time.perf_counter()
+        tracker.fit(train.paths, array)
+        print(f"fitted in {time.perf_counter() - start:.0f} s on {options.threads} threads")
+        tracker.calibrate(held_out.paths, held_out.truths)
+        print(f"mean error on held-out rooms {-tracker.score(held_out.paths, held_out.truths):.2f} degrees")
+    tracker.save(options.out)
+    print(f"concentration factor {tracker.concentration_scale_:.4f}")
+    print(f"sha256 {hashlib.sha256(options.out.read_bytes()).hexdigest()}  {options.out}")
+
+
+if __name__ == "__main__":
+    main()
