@@ -7,11 +7,10 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -34,7 +33,7 @@ from doatrack.plotting import TrackDisplay
 from doatrack.simulation import Scene, SceneSettings
 from doatrack.tracking import Track
 
-__all__ = ["DEMO_ARRAY", "MethodFigures", "demo", "run_demo"]
+__all__ = ["DEMO_ARRAY", "MethodFigures", "run_demo"]
 
 DEMO_ARRAY = "octahedron_6"
 """Six microphones, 5 cm from the origin along each axis: small, and 3-D, so that no direction is ambiguous."""
@@ -56,21 +55,6 @@ class MethodFigures:
     within_10_deg: float
     fit_s: float
     track_s: float
-
-
-def demo(
-    out: Annotated[pathlib.Path, typer.Option(help="Folder to write to.")] = pathlib.Path("demo_out"),
-    speech: Annotated[
-        pathlib.Path | None, typer.Option(help="Folder of dry speech (WAV, FLAC, OGG) instead of the synthetic talker.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same rooms and the same tracker.")] = 0,
-    array: Annotated[str, typer.Option(help="Name of a preset, or an array.json.")] = DEMO_ARRAY,
-    n_scenes: Annotated[int, typer.Option(help="Simulated recordings to learn from.")] = 100,
-    epochs: Annotated[int, typer.Option(help="Passes over them.")] = 8,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")] = False,
-) -> None:
-    """Simulate rooms, fit a tracker without labels, follow an unseen talker, and compare with SRP-PHAT."""
-    run_demo(out, speech, seed, array, n_scenes, epochs, quiet)
 
 
 def run_demo(
