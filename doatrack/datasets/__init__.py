@@ -6,4 +6,12 @@ from doatrack.datasets.simulated import SimulatedScenes
 from doatrack.datasets.speech_folder import SpeechFolder
 from doatrack.datasets.truth import read_truth, write_truth
 
-__all__ = ["ScoredSet", "SpeechFolder", "find_recordings", "read_truth", "write_scored_set", "write_truth"]
+__all__ = [
+    "ScoredSet",
+    "SimulatedScenes",
+    "SpeechFolder",
+    "find_recordings",
+    "read_truth",
+    "write_scored_set",
+    "write_truth",
+]
