@@ -17,8 +17,7 @@ from rich.table import Table
 
 from doatrack._files import atomic_write_bytes
 from doatrack._validation import FloatArray, check_int
-from doatrack.datasets import SpeechFolder, write_scored_set
-from doatrack.datasets.simulated import SimulatedScenes
+from doatrack.datasets import SimulatedScenes, SpeechFolder, write_scored_set
 from doatrack.estimators import SRPPHAT, PhysicsVAETracker
 from doatrack.exceptions import InvalidInputError, OutputExistsError
 from doatrack.geometry import MicArray

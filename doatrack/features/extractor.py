@@ -127,6 +127,13 @@ class FeatureStream:
     """Correlations of one recording, block after block; the activity is known when all are read.
 
     Blocks may have any length; samples that do not fill a frame yet are carried over.
+
+    Examples
+    --------
+    >>> extract = GCCExtractor(MicArray.from_preset("tetrahedron_4"), FrameSettings(), n_lags=9)
+    >>> stream = extract.stream([np.zeros((4, 5000), np.float32), np.zeros((4, 5000), np.float32)])
+    >>> [tuple(gcc.shape) for gcc in stream], stream.activity().tolist()
+    ([(1, 6, 9), (1, 6, 9)], [False, False])
     """
 
     def __init__(self, extractor: GCCExtractor, blocks: Iterable[NDArray[np.float32]]) -> None:

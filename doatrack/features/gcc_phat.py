@@ -86,6 +86,11 @@ def whiten(spectra: Tensor) -> Tensor:
 
     The floor is relative to each frame's own level, so that a quiet recording keeps its phases while the
     rounding noise of a filtered-out band is not blown up to full scale.
+
+    Examples
+    --------
+    >>> whiten(torch.tensor([3 + 4j, 0, 2j]))
+    tensor([0.6000+0.8000j, 0.0000+0.0000j, 0.0000+1.0000j])
     """
     magnitude = spectra.abs()
     floor = 1e-6 * magnitude.amax(dim=-1, keepdim=True) + 1e-30

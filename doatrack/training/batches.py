@@ -24,6 +24,13 @@ class Batch:
         0 in padding.
     pairs : Tensor of shape (n_pairs,)
         Index of each pair among all pairs of the array.
+
+    Examples
+    --------
+    >>> heard = torch.ones(2, 10)
+    >>> batch = Batch(torch.zeros(2, 10, 6, 5), heard, heard, torch.arange(6))
+    >>> int(batch.activity.sum())
+    20
     """
 
     gcc: Tensor

@@ -11,7 +11,14 @@ __all__ = ["Callback", "TrainingLoop", "exponential_decay"]
 
 
 class Callback:
-    """What may happen around epochs and steps; every method may be left out."""
+    """What may happen around epochs and steps; every method may be left out.
+
+    Examples
+    --------
+    >>> class Stop(Callback):
+    ...     def on_epoch_end(self, loop, record):
+    ...         loop.n_epochs = loop.epoch if record["loss"] < 0.1 else loop.n_epochs
+    """
 
     def on_epoch_begin(self, loop: "TrainingLoop") -> None:
         """Run before each epoch."""

@@ -28,6 +28,12 @@ class LossTerms:
         Divergence of the posterior from the prior.
     n_active : Tensor of shape ()
         Weight of the averages.
+
+    Examples
+    --------
+    >>> terms = LossTerms(*torch.tensor([3.0, 2.0, 1.0, 40.0]))
+    >>> float(terms.total - terms.physics)
+    1.0
     """
 
     total: Tensor
@@ -90,6 +96,17 @@ def physics_loss(
     Returns
     -------
     Tensor of shape (n_recordings, n_frames)
+
+    Examples
+    --------
+    >>> lags = torch.linspace(-6.0, 6.0, 25)
+    >>> baselines = 5 * torch.eye(3)  # three pairs along the axes; front has the delays 5, 0, 0 samples
+    >>> geometry = PairGeometry(lags, baselines, baselines, torch.zeros(3, 6), torch.eye(3))
+    >>> heard = delay_target(-(lags - baselines[:, :1]).abs()[None, None], gamma=4.0)
+    >>> front, left = (VonMisesFisher(torch.eye(3)[k].expand(1, 1, 3), torch.full((1, 1), 1e4)) for k in (0, 1))
+    >>> losses = [physics_loss(q, heard, PhysicsDecoder(), geometry) for q in (front, left)]
+    >>> bool(losses[0] < losses[1])
+    True
     """
     n_pairs = target.shape[-2]
     if isinstance(posterior, GridPosterior):
@@ -116,6 +133,13 @@ def motion_log_transition(directions: Tensor, concentration: float, jump: float 
     Returns
     -------
     Tensor of shape (n_directions, n_directions)
+
+    Examples
+    --------
+    >>> front_left = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]])
+    >>> transition = motion_log_transition(front_left, concentration=50.0)
+    >>> bool(transition[0, 0] > transition[0, 1])
+    True
     """
     n_directions = len(directions)
     move = torch.log_softmax(concentration * (directions @ directions.T - 1), dim=1) + torch.log(
@@ -164,6 +188,17 @@ def variational_loss(
     Returns
     -------
     LossTerms
+
+    Examples
+    --------
+    >>> lags = torch.linspace(-6.0, 6.0, 25)
+    >>> geometry = PairGeometry(lags, 5 * torch.eye(3), 5 * torch.eye(3), torch.zeros(3, 6), torch.eye(3))
+    >>> posterior = GridPosterior(torch.zeros(1, 10, 3), torch.eye(3))  # knows nothing: no divergence from the prior
+    >>> gcc = torch.rand(1, 10, 3, 25, generator=torch.Generator().manual_seed(0))
+    >>> terms = variational_loss(
+    ...     posterior, gcc, torch.ones(1, 10), PhysicsDecoder(), geometry, gamma=4.0, beta=0.1)
+    >>> bool(torch.isclose(terms.total, terms.physics, atol=1.0)), int(terms.n_active)
+    (True, 10)
     """
     n_latent = posterior.batch_shape[1]
     weight = to_time_axis(activity.to(gcc.dtype), n_latent)

@@ -1,0 +1,38 @@
+import pathlib
+import runpy
+import sys
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
+SMALL = {  # options, what the output must say, files
+    "first_track": (["--seconds", "2"], "mean error", ["track.csv"]),
+    "fit_without_labels": (
+        ["--scenes", "2", "--epochs", "1"],
+        "fitted without labels: mean error",
+        ["tracker.safetensors"],
+    ),
+    "own_array": (["--seconds", "2"], "10 mm: mean error", ["array.json"]),
+    "grid_search_without_labels": (["--scenes", "2", "--epochs", "1"], "chosen without labels", []),
+    "simulate_a_set": (
+        ["--scenes", "1"],
+        "directional_00: reverberation",
+        ["my_set/array.json", "my_set/sensor_00.wav"],
+    ),
+    "plot_a_map": ([], "degrees from the truth", ["map.png"]),
+    "uncertainty": (["--scenes", "2", "--epochs", "1"], "least sure half: mean error", []),
+}
+
+
+def test_every_example_is_tried():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_example_runs(name, tmp_path, monkeypatch, capsys):
+    options, said, files = SMALL[name]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *options])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert said in capsys.readouterr().out
+    assert all((tmp_path / file).stat().st_size > 0 for file in files)
