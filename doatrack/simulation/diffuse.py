@@ -75,7 +75,7 @@ def diffuse_noise(
     torch.Size([3, 2, 1000])
     """
     n_mics, device = len(mic_positions), mic_positions.device
-    n_bins = _BANDS * math.ceil((n_samples // 2 + 1) / _BANDS)
+    n_bins = _BANDS * math.ceil((math.ceil(n_samples / 2) + 1) / _BANDS)  # 2 * n_bins - 2 is at least n_samples
     draws = generator.standard_normal((_BANDS, n_noises * (n_bins // _BANDS), n_mics, 2), dtype=np.float32)
     white = torch.view_as_complex(torch.from_numpy(draws).to(device))
     centres = (torch.arange(_BANDS, device=device) + 0.5) * sample_rate / (2 * _BANDS)

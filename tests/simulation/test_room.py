@@ -127,6 +127,13 @@ def test_without_a_tail_images_fill_the_response():
     assert not torch.allclose(images[..., 1500:], both[..., 1500:], atol=1e-6)
 
 
+@pytest.mark.parametrize("n_samples", [1, 253, 254, 255, 4351])
+def test_diffuse_noise_has_the_length_asked_for(n_samples):
+    mics = torch.tensor([[0.0, 0, 0], [0.1, 0, 0]])
+    noise = diffuse_noise(1, mics, n_samples, np.random.default_rng(0), SAMPLE_RATE, 343.0)
+    assert noise.shape == (1, 2, n_samples)
+
+
 def test_diffuse_noise_has_the_coherence_of_a_diffuse_field():
     mics = torch.tensor([[0.0, 0, 0], [0.08, 0, 0], [0.0, 0.15, 0]])
     noise = diffuse_noise(60, mics, 2048, np.random.default_rng(0), SAMPLE_RATE, 343.0)
