@@ -13,7 +13,7 @@ __all__ = ["ImageLattice", "image_energy", "image_responses", "low_pass_weights"
 OVERSAMPLING = 6  # the two-tap interpolation then errs by at most 0.6 % of an image at 7 kHz
 PASSBAND = 0.95  # of the Nyquist frequency; a raised cosine from there to 1 keeps the ringing short
 RINGING = 64  # samples on either side of an image that the ringing of the low-pass takes
-_CHUNK = 1 << 19  # images x sources x microphones handled at once, so that they stay in the cache
+_CHUNK = 1 << 18  # images x sources x microphones handled at once, so that they stay in the cache
 
 
 @dataclass(frozen=True)
