@@ -24,7 +24,7 @@ def save_estimator(estimator: BaseTracker, path: pathlib.Path) -> None:
         "array": _encode("array_", estimator.array_),
         "state": values,
     }
-    write_model_file(path, header, {name: np.ascontiguousarray(value) for name, value in arrays.items()})
+    write_model_file(path, header, {name: np.asarray(value, order="C") for name, value in arrays.items()})
 
 
 def load(path: str | os.PathLike[str]) -> Any:

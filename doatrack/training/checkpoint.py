@@ -107,7 +107,8 @@ def _pack(loop: TrainingLoop) -> dict[str, NDArray[Any]]:
     for index, state in loop.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()}
     tensors["generator"] = loop.generator.get_state()
-    return {k: np.ascontiguousarray(v.detach().cpu().numpy()) for k, v in tensors.items()}
+    # not ascontiguousarray, which turns the state of scalar parameters into vectors
+    return {k: np.asarray(v.detach().cpu().numpy(), order="C") for k, v in tensors.items()}
 
 
 def _unpack(loop: TrainingLoop, tensors: dict[str, NDArray[Any]]) -> None:
