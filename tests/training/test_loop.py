@@ -28,10 +28,11 @@ class Recorder(Callback):
 
 
 def make_loop(n_epochs=3, callbacks=(), spoil=None, **kwargs):
-    """Two weights, random targets: every step draws from the generator, for the batch and in the loss."""
+    """Weights, buffers and a scalar, random targets: every step draws from the generator, for the batch and in the loss."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        module.register_parameter("scale", nn.Parameter(torch.tensor(0.5)))
 
     def batches(generator):
         for _ in range(2):
@@ -39,7 +40,7 @@ def make_loop(n_epochs=3, callbacks=(), spoil=None, **kwargs):
 
     def loss(batch, progress, generator):
         noise = torch.randn(5, 1, generator=generator)
-        value = (module(batch) - noise).square().mean() * (1 + progress)
+        value = (module.scale * module(batch) - noise).square().mean() * (1 + progress)
         return (value if spoil is None else spoil(value, progress)), {"progress": progress}
 
     return TrainingLoop(
