@@ -1,6 +1,7 @@
 """Peak memory and time of PhysicsVAETracker.fit for growing corpora on disk: memory should not grow."""
 
 import argparse
+import ctypes
 import json
 import pathlib
 import resource
@@ -81,17 +82,32 @@ def _fit_one(args: argparse.Namespace) -> None:
         tracker.fit(paths, MicArray.from_preset(args.array))
     took = np.array([time.perf_counter(), time.process_time()]) - began
     row = {"n_recordings": args.child, "elapsed_s": took[0], "processor_s": took[1], "peak_mb": _peak_mb()}
-    print(json.dumps(row))
+    print(json.dumps(row | {"in_use_mb": _in_use_mb()}))
 
 
 def _peak_mb() -> float:
     """Return the most memory this process has held; ru_maxrss may be inherited from the parent, VmHWM is not."""
+    if (peak := _status_mb("VmHWM")) is not None:
+        return peak
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / 1e6 if sys.platform == "darwin" else largest * 1024 / 1e6
+
+
+def _in_use_mb() -> float | None:
+    """Return what is still held after fit once the C library has given back what is free; None if unknown."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return None
+    return _status_mb("VmRSS")
+
+
+def _status_mb(key: str) -> float | None:
     status = pathlib.Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    if not status.exists():
+        return None
+    line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith(key))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def _time(row: dict[str, Any]) -> float:
@@ -99,13 +115,15 @@ def _time(row: dict[str, Any]) -> float:
 
 
 def _text(args: argparse.Namespace, env: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    header = ["recordings", "audio, min", "files, MB", "peak memory, MB", "time / audio", "processor time / audio"]
+    header = ["recordings", "audio, min", "files, MB", "peak memory, MB", "in use after, MB"]
+    header += ["time / audio", "processor time / audio"]
     cells = [
         [
             str(row["n_recordings"]) if row["n_recordings"] else "0 (imports)",
             f"{row['audio_s'] / 60:.1f}",
             f"{row['corpus_mb']:.0f}",
             f"{row['peak_mb']:.0f}",
+            "-" if row["in_use_mb"] is None else f"{row['in_use_mb']:.0f}",
             *([f"{row[k] / row['audio_s']:.3f}" for k in ("elapsed_s", "processor_s")] if row["audio_s"] else "--"),
         ]
         for row in rows
@@ -117,7 +135,8 @@ def _text(args: argparse.Namespace, env: dict[str, Any], rows: list[dict[str, An
             environment_line(env),
             f"PhysicsVAETracker(n_epochs={args.epochs}), {args.array}, recordings of {args.duration:g} s in files "
             f"({N_DIFFERENT} simulated ones, copied), each fit in a process of its own. Time covers reading the files, "
-            f"correlations and {args.epochs} pass(es).",
+            f"correlations and {args.epochs} pass(es). In use after: what the process holds once the C library "
+            "has given free memory back; the peak has working memory and free but fragmented memory on top.",
             markdown_table(header, cells),
             f"Target: memory independent of the corpus. From the smallest to the largest, {times:g} times the audio, "
             f"the peak changes by {100 * growth:+.1f} % ({'flat' if growth < FLAT else 'not flat'}: "
