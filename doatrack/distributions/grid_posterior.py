@@ -86,7 +86,8 @@ class GridPosterior(Distribution):
         """Return the log density (...,) at unit vectors (..., 3): that of the nearest grid direction's cell."""
         cell = math.log(4 * math.pi / len(self.directions))
         index = (value @ self.directions.T).argmax(dim=-1)
-        return self.logits.gather(-1, index[..., None])[..., 0] - cell
+        shape = torch.broadcast_shapes(index.shape, self.batch_shape)
+        return self.logits.expand(*shape, -1).gather(-1, index.expand(shape)[..., None])[..., 0] - cell
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:
         """Draw grid directions, shape sample_shape + batch shape + (3,)."""

@@ -28,7 +28,7 @@ class Recorder(Callback):
 
 
 def make_loop(n_epochs=3, callbacks=(), spoil=None, **kwargs):
-    """Weights, buffers and a scalar, random targets: every step draws from the generator, for the batch and in the loss."""
+    """Weights, buffers and a scalar; every step draws from the generator, for the batch and for the loss."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
