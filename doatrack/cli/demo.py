@@ -91,9 +91,9 @@ def _run(
     check_int("epochs", epochs, 1)
     voice = None if speech is None else SpeechFolder(speech)
     _prepare_folder(out)
-    show.say(f"[bold]doatrack demo[/] with {mics}, {'the synthetic talker' if speech is None else speech}, seed {seed}")
+    show.say(f"doatrack demo with {mics}, {'the synthetic talker' if speech is None else speech}, seed {seed}")
     if mics.ambiguity:
-        show.say(f"[yellow]Note:[/] {mics.ambiguity}; expect large errors with this array.")
+        show.say(f"Note: {mics.ambiguity}; expect large errors with this array.")
     show.say(f"1/4 Simulating rooms: {n_scenes} to learn from, {_N_CALIBRATION} to calibrate, {_N_UNSEEN} unseen")
     seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(3)]
     sets = zip((_LEARNING, _UNSEEN, _UNSEEN), (n_scenes, _N_CALIBRATION, _N_UNSEEN), seeds, strict=True)
@@ -157,8 +157,13 @@ def _aligned(scenes: Sequence[Scene], tracks: Sequence[Track]) -> tuple[list[Flo
 
 def _figures(scenes: Sequence[Scene], tracks: Sequence[Track], fit_s: float, track_s: float) -> MethodFigures:
     counted = _aligned(scenes, tracks)
-    errors = [metric(*counted) for metric in (mean_angular_error_deg, root_mean_square_angular_error_deg, share_within)]
-    return MethodFigures(*errors, fit_s, track_s)
+    return MethodFigures(
+        mean_error_deg=mean_angular_error_deg(*counted),
+        rmse_deg=root_mean_square_angular_error_deg(*counted),
+        within_10_deg=share_within(*counted, tolerance_deg=10.0),
+        fit_s=fit_s,
+        track_s=track_s,
+    )
 
 
 def _coverage(scenes: Sequence[Scene], tracks: Sequence[Track]) -> float:
@@ -216,7 +221,8 @@ class _Display:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
-        self._console = Console(highlight=False, soft_wrap=True)
+        # Brackets in names of folders are no markup.
+        self._console = Console(highlight=False, markup=False, soft_wrap=True)
         self._errors = Console(stderr=True)
 
     def say(self, text: str) -> None:
@@ -260,5 +266,5 @@ class _Display:
             "doatrack arrays                      # is your device known?",
             "doatrack demo --speech FOLDER        # the same with real speech",
         ):
-            self._console.print(f"  {line}", markup=False)
+            self._console.print(f"  {line}")
         self._console.print("Your own recordings: docs/own_recordings.md")
