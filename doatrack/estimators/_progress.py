@@ -64,4 +64,4 @@ class ProgressBar(Callback):
     def on_epoch_end(self, loop: TrainingLoop, record: dict[str, float]) -> None:
         """Write a line, where there is no bar."""
         if self._lines:
-            self._console.print(", ".join(f"{k} {v:.4g}" for k, v in record.items()), highlight=False)
+            self._console.print(", ".join(f"{k} {v:.4g}" for k, v in record.items()), highlight=False, soft_wrap=True)

@@ -1,0 +1,143 @@
+"""Arguments that several commands share, and what their text means."""
+
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from doatrack.exceptions import InvalidInputError
+
+if TYPE_CHECKING:
+    from doatrack.audio import AudioFile
+    from doatrack.geometry import MicArray
+
+__all__ = [
+    "ARRAY_FILE",
+    "ArrayOption",
+    "AzimuthOption",
+    "ChannelsOption",
+    "ElevationOption",
+    "MethodOption",
+    "ModelOption",
+    "array_beside",
+    "audio_files",
+    "missing_array",
+    "parse_range",
+    "resolve_array",
+]
+
+ARRAY_FILE = "array.json"
+
+_NUMBER = r"-?\d+(?:\.\d*)?|-?\.\d+"
+
+ArrayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--array",
+        metavar="PRESET_OR_JSON",
+        help="The microphone array: a preset (see 'doatrack arrays') or a JSON file with mic_positions in metres. "
+        "Without it, array.json beside the recordings is read.",
+    ),
+]
+ChannelsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="Which channels are the microphones, counted from 1, in the order of the array: 1-4 or 2,3,5-6. All by "
+        "default.",
+    ),
+]
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="srp-phat (classical, needs no model) or physics-vae (learned without labels; knows its uncertainty).",
+    ),
+]
+ModelOption = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A model that 'doatrack fit' wrote. Without it, physics-vae is the tracker that comes with doatrack, "
+        "fitted for nao_head_12 and moved to your array.",
+    ),
+]
+AzimuthOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="FROM TO",
+        help="Search region in degrees, counter-clockwise from front: -60 60 looks ahead, 150 -150 to the back.",
+    ),
+]
+ElevationOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(metavar="LOW HIGH", help="Search region in degrees: 0 90 is the upper hemisphere."),
+]
+
+
+def resolve_array(text: str) -> "MicArray":
+    """Return the array that a preset's name, a JSON file, or a folder with array.json stands for.
+
+    Raises
+    ------
+    InvalidInputError
+        If the preset is unknown (with the nearest name), or the file is no array.
+    """
+    from doatrack.geometry import MicArray
+
+    path = pathlib.Path(text)
+    if path.is_dir():
+        return MicArray.from_json(path / ARRAY_FILE)
+    if path.suffix.lower() == ".json" or path.exists() or path.name != text:
+        return MicArray.from_json(path)
+    try:
+        return MicArray.from_preset(text)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error} A JSON file with mic_positions in metres is taken too.") from error
+
+
+def array_beside(recording: pathlib.Path) -> "MicArray | None":
+    """Return the array of array.json in the folder of a recording, if there is one."""
+    from doatrack.geometry import MicArray
+
+    file = recording.parent / ARRAY_FILE
+    return MicArray.from_json(file) if file.is_file() else None
+
+
+def missing_array(what: str) -> InvalidInputError:
+    """Word that a geometry is needed, and how to give it."""
+    return InvalidInputError(
+        f"{what} needs the geometry of the microphones: name a preset ('doatrack arrays' lists them) or a JSON file "
+        f"with --array, or put {ARRAY_FILE} beside the recordings."
+    )
+
+
+def audio_files(paths: Sequence[pathlib.Path], channels: str | None) -> list["AudioFile"]:
+    """Return the recordings in files and folders, each with the channels of `--channels`."""
+    from doatrack.audio import AudioFile, parse_channels
+    from doatrack.datasets import find_recordings
+
+    chosen = None if channels is None else parse_channels(channels)
+    return [AudioFile(path, chosen) for path in find_recordings(paths)]
+
+
+def parse_range(name: str, text: str) -> tuple[float, float]:
+    """Turn "5-30", "-5-10" or "0.4" into (low, high).
+
+    Raises
+    ------
+    InvalidInputError
+        On anything else, or if low is above high.
+
+    Examples
+    --------
+    >>> parse_range("--snr", "-5-30"), parse_range("--rt60", "0.4")
+    ((-5.0, 30.0), (0.4, 0.4))
+    """
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*(?:-\s*({_NUMBER})\s*)?", text, flags=re.ASCII)
+    low, high = (float(match[1]), float(match[2] or match[1])) if match else (1.0, 0.0)
+    if low > high:
+        raise InvalidInputError(f"{name} must be a number or a range from low to high, such as 0.2-1.0, got {text!r}.")
+    return low, high

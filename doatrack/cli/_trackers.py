@@ -1,0 +1,83 @@
+"""The tracker that a command line asks for, for each array that it meets."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from doatrack._validation import check_choice
+from doatrack.cli._arguments import missing_array
+from doatrack.estimators import SRPPHAT, PhysicsVAETracker, load
+from doatrack.exceptions import InvalidInputError
+from doatrack.geometry import MicArray
+
+__all__ = ["METHODS", "Trackers"]
+
+METHODS = {"srp-phat": SRPPHAT, "physics-vae": PhysicsVAETracker}
+
+_SHIPPED = "nao_head_12"
+
+Region = tuple[float, float] | None
+
+
+class Trackers:
+    """Fitted trackers of one method, made once per array.
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS`.
+    model : path, optional
+        A model file; None is the shipped tracker, or for SRP-PHAT none.
+    azimuth, elevation : (float, float), optional
+        Search region in degrees.
+
+    Raises
+    ------
+    InvalidInputError
+        If the method is unknown, or the model file holds another one.
+    ModelFileError
+        If the model file cannot be read.
+    """
+
+    def __init__(self, method: str, model: pathlib.Path | None, azimuth: Region, elevation: Region) -> None:
+        self.method = check_choice("--method", method, METHODS)
+        self._model = model
+        self._region = (azimuth, elevation)
+        self._learned = self._load()
+        self._made: dict[MicArray, Any] = {}
+
+    def for_array(self, array: MicArray | None) -> Any:
+        """Return the fitted tracker for an array; None is the array of the model file.
+
+        Warns
+        -----
+        ArrayMismatchWarning
+            If it learned with another array.
+        """
+        if array is None:
+            if self._model is None:
+                raise missing_array("Tracking")
+            array = self._learned.array_
+        if array not in self._made:
+            self._made[array] = self._make(array)
+        return self._made[array]
+
+    def _load(self) -> Any:
+        if self._model is not None:
+            loaded = load(self._model)
+            if not isinstance(loaded, METHODS[self.method]):
+                raise InvalidInputError(
+                    f"{self._model} holds a {type(loaded).__name__}, which is not what --method {self.method} names."
+                )
+            return loaded
+        return PhysicsVAETracker.from_pretrained(_SHIPPED) if self.method == "physics-vae" else None
+
+    def _make(self, array: MicArray) -> Any:
+        if self._learned is None:
+            tracker = SRPPHAT()
+            # nothing is learned from the sound: only the geometry counts
+            tracker.fit(np.zeros((array.n_mics, tracker.win_length), dtype=np.float32), array)
+        else:
+            tracker = self._learned if self._learned.array_ == array else self._learned.for_array(array)
+        return tracker if self._region == (None, None) else tracker.with_search_region(*self._region)

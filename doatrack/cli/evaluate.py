@@ -1,0 +1,173 @@
+"""`doatrack evaluate`: how far a method is from the truth of a scored set."""
+
+import json as json_format
+import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from doatrack.cli._arguments import (
+    ArrayOption,
+    AzimuthOption,
+    ElevationOption,
+    MethodOption,
+    ModelOption,
+    resolve_array,
+)
+from doatrack.cli._run import Failures, running, say, table_console
+from doatrack.exceptions import AudioFileError, OutputExistsError
+
+if TYPE_CHECKING:
+    from doatrack._validation import FloatArray
+    from doatrack.cli._outputs import TrackWriter
+    from doatrack.datasets import ScoredSet
+    from doatrack.tracking import Track
+
+__all__ = ["evaluation", "run_evaluate"]
+
+_MARK = "doatrack evaluate"
+
+Figures = dict[str, int | float | None]
+Scored = tuple[str, "FloatArray", "Track"]
+
+
+def run_evaluate(
+    folder: Annotated[
+        pathlib.Path,
+        typer.Argument(metavar="SET", help="Folder with array.json and, per scene, NAME.wav or .flac and NAME.csv."),
+    ],
+    method: MethodOption = "physics-vae",
+    model: ModelOption = None,
+    array: ArrayOption = None,
+    azimuth: AzimuthOption = None,
+    elevation: ElevationOption = None,
+    out: Annotated[
+        pathlib.Path | None, typer.Option(metavar="DIR", help="Also write the tracks, NAME.csv, into this folder.")
+    ] = None,
+    json: Annotated[
+        pathlib.Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to a JSON file.")
+    ] = None,
+) -> None:
+    """Track a scored set and print errors in degrees, overall and by the part of the names before '_'.
+
+    MAE is the mean angle between estimate and truth, RMSE its root mean square, within 5 and 10 the share of frames
+    with at most that error, in cone the share inside the 90 % credible cone. Frames count where the talker is active.
+    """
+    with running(lambda: "No figures were written." + (f" Tracks so far are in {out}." if out else "")) as failures:
+        from doatrack.cli._outputs import TrackWriter
+        from doatrack.cli._trackers import Trackers
+        from doatrack.datasets import ScoredSet
+
+        scenes = ScoredSet(folder)
+        writer = None if out is None else TrackWriter(out)
+        if writer is not None:
+            writer.check(scenes.paths)
+        _check_figures_file(json)
+        tracker = Trackers(method, model, azimuth, elevation).for_array(
+            scenes.array if array is None else resolve_array(array)
+        )
+        scored = _track(scenes, tracker, writer, failures)
+        if not scored:
+            raise AudioFileError(f"No recording of {folder} could be tracked: there are no figures.")
+        groups = evaluation(scored)
+        _print(groups)
+        if failures.count:
+            say(f"{failures.count} of {len(scenes)} scenes are left out of these figures.")
+        if json is not None:
+            _write_figures(json, {"set": str(folder), "method": method, "model": model and str(model)}, groups)
+
+
+def evaluation(scored: "Sequence[Scored]") -> dict[str, Figures]:
+    """Return figures by group (the part of a name before `_`) and for all, the last.
+
+    Parameters
+    ----------
+    scored : sequence of (name, truth rows (n_rows, 5), Track)
+    """
+    groups: dict[str, list[Scored]] = {}
+    for scene in scored:
+        groups.setdefault(scene[0].split("_")[0], []).append(scene)
+    return {name: _figures(part) for name, part in groups.items()} | {"all": _figures(scored)}
+
+
+def _figures(scored: "Sequence[Scored]") -> Figures:
+    import numpy as np
+
+    from doatrack import metrics
+
+    truths, doa = [truth for _, truth, _ in scored], [track.doa for _, _, track in scored]
+    times = [track.times for _, _, track in scored]
+    n_frames = sum(_n_counted(truth, track) for _, truth, track in scored)
+    counts: Figures = {"n_scenes": len(scored), "n_frames": n_frames}
+    names = ("mae_deg", "rmse_deg", "median_deg", "within_5_deg", "within_10_deg", "in_cone")
+    if n_frames == 0:
+        return counts | dict.fromkeys(names)
+    angles = [track.credible_angle for _, _, track in scored]
+    known = all(np.isfinite(angle).all() for angle in angles)
+    values = (
+        metrics.mean_angular_error_deg(truths, doa, frame_times=times),
+        metrics.root_mean_square_angular_error_deg(truths, doa, frame_times=times),
+        metrics.median_angular_error_deg(truths, doa, frame_times=times),
+        metrics.share_within(truths, doa, tolerance_deg=5.0, frame_times=times),
+        metrics.share_within(truths, doa, tolerance_deg=10.0, frame_times=times),
+        metrics.cone_coverage(truths, doa, angles, frame_times=times) if known else None,
+    )
+    return counts | dict(zip(names, values, strict=True))
+
+
+def _n_counted(truth: "FloatArray", track: "Track") -> int:
+    import numpy as np
+
+    from doatrack.metrics import truth_at_frames
+
+    doa, active = truth_at_frames(truth, track.times)
+    return int((active & np.isfinite(doa).all(axis=1)).sum())
+
+
+def _track(scenes: "ScoredSet", tracker: Any, writer: "TrackWriter | None", failures: Failures) -> "list[Scored]":
+    from doatrack.estimators._progress import progress_over
+
+    scored: list[Scored] = []
+    with progress_over(range(len(scenes)), "tracking", 1) as indices:
+        for k in indices:
+            with failures.tolerate(scenes.paths[k]):
+                track = tracker.track(scenes.paths[k])
+                scored.append((scenes.names[k], scenes.truths[k], track))
+                if writer is not None:
+                    writer.write(track, scenes.paths[k])
+    return scored
+
+
+def _print(groups: dict[str, Figures]) -> None:
+    from rich.table import Table
+
+    table = Table("", "scenes", "frames", "MAE", "RMSE", "median", "within 5", "within 10", "in cone")
+    for name, figures in groups.items():
+        degrees = [_cell(figures[key], "{:.2f}") for key in ("mae_deg", "rmse_deg", "median_deg")]
+        shares = [_cell(figures[key], "{:.1%}") for key in ("within_5_deg", "within_10_deg", "in_cone")]
+        table.add_row(name, str(figures["n_scenes"]), str(figures["n_frames"]), *degrees, *shares)
+    table_console().print(table)
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
+
+
+def _check_figures_file(path: pathlib.Path | None) -> None:
+    if path is None or not (path.exists() or path.is_symlink()):
+        return
+    try:
+        content = json_format.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or content.get("written_by") != _MARK:
+        raise OutputExistsError(f"{path} exists and was not written by '{_MARK}', so it is not written over.")
+
+
+def _write_figures(path: pathlib.Path, header: dict[str, Any], groups: dict[str, Figures]) -> None:
+    from doatrack._files import atomic_write_bytes
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"written_by": _MARK, **header, "figures": groups}
+    atomic_write_bytes(path, (json_format.dumps(content, indent=1, allow_nan=False) + "\n").encode())

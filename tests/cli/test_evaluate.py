@@ -1,0 +1,136 @@
+"""`doatrack evaluate`, held against the scoring script that others use."""
+
+import importlib.util
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from doatrack.cli.evaluate import evaluation
+from doatrack.tracking import Track
+
+SRP = ("--method", "srp-phat")
+
+
+@pytest.fixture(scope="module")
+def score(request):
+    """The functions of score.py."""
+    file = request.getfixturevalue("shared_data") / "score.py"
+    spec = importlib.util.spec_from_file_location("score", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def reference(score, truth_folder, track_folder):
+    """Return MAE, RMSE, median, within 5 and 10 by group, as score.py has them."""
+    groups = {}
+    for file in sorted(pathlib.Path(truth_folder).glob("*.csv")):
+        truth = np.loadtxt(file, delimiter=",", skiprows=1)
+        rows = np.loadtxt(track_folder / file.name, delimiter=",", skiprows=1, usecols=(0, 1, 2, 3), ndmin=2)
+        groups.setdefault(file.stem.split("_")[0], []).append(score.frame_errors(truth, rows))
+    groups["all"] = [errors for group in list(groups.values()) for errors in group]
+    pooled = {name: np.concatenate(errors) for name, errors in groups.items()}
+    return {
+        name: (e.mean(), np.sqrt((e**2).mean()), np.median(e), (e <= 5).mean(), (e <= 10).mean(), len(e))
+        for name, e in pooled.items()
+    }
+
+
+def assert_agrees(figures, expected):
+    assert set(figures) == set(expected)
+    for name, values in expected.items():
+        ours = figures[name]
+        keys = ("mae_deg", "rmse_deg", "median_deg", "within_5_deg", "within_10_deg")
+        np.testing.assert_allclose([ours[key] for key in keys[:3]], values[:3], atol=0.01)
+        np.testing.assert_allclose([ours[key] for key in keys[3:]], values[3:5], atol=1e-9)
+        assert ours["n_frames"] == values[5]
+
+
+def run(doatrack, tmp_path, *arguments):
+    done = doatrack("evaluate", *arguments, "--out", tmp_path / "tracks", "--json", tmp_path / "figures.json")
+    assert done.exit_code == 0, done.stderr
+    return done, json.loads((tmp_path / "figures.json").read_text())["figures"]
+
+
+def test_figures_are_those_of_the_script_and_of_the_table(doatrack, original, tmp_path, score):
+    done, figures = run(doatrack, tmp_path, original, *SRP)
+    assert_agrees(figures, reference(score, original, tmp_path / "tracks"))
+    rows = {line.split()[1]: line.split("│") for line in done.stdout.splitlines() if line.startswith("│")}
+    assert list(rows) == ["noisy", "quiet", "all"]
+    for name, cells in rows.items():
+        assert [float(cells[k]) for k in (4, 5, 6)] == [
+            round(figures[name][key], 2) for key in ("mae_deg", "rmse_deg", "median_deg")
+        ]
+        assert [int(cells[k]) for k in (2, 3)] == [figures[name]["n_scenes"], figures[name]["n_frames"]]
+        assert cells[7].strip() == f"{figures[name]['within_5_deg']:.1%}"
+
+
+def test_figures_of_a_shared_set_are_those_of_the_script(doatrack, shared_data, tmp_path, score):
+    part = tmp_path / "set"
+    part.mkdir()
+    for file in (shared_data / "bench_nao").iterdir():
+        if file.stem in ("omni_00", "directional_00", "array"):
+            shutil.copy(file, part)
+    _, figures = run(doatrack, tmp_path, part, *SRP)
+    assert_agrees(figures, reference(score, part, tmp_path / "tracks"))
+    assert set(figures) == {"omni", "directional", "all"}
+
+
+def test_a_learned_tracker_also_tells_its_coverage(doatrack, original, model, tmp_path):
+    done, figures = run(doatrack, tmp_path, original, "--model", model)
+    assert 0 <= figures["all"]["in_cone"] <= 1
+    assert f"{figures['all']['in_cone']:.1%}" in done.stdout
+
+
+def test_the_region_and_another_array_change_the_figures(doatrack, original, tmp_path):
+    _, figures = run(doatrack, tmp_path, original, *SRP)
+    _, behind = run(doatrack, tmp_path, original, *SRP, "--azimuth", "0", "1")
+    assert behind["all"]["mae_deg"] > figures["all"]["mae_deg"]
+    _, flat = run(doatrack, tmp_path, original, *SRP, "--array", "respeaker_usb_4")
+    assert flat["all"]["mae_deg"] > figures["all"]["mae_deg"]
+
+
+def test_silence_has_no_figures():
+    track = Track([0.1, 0.3], [[1.0, 0, 0]] * 2, [1.0, 1.0], [0.3, 0.3], [False, False])
+    truth = np.array([[t, 1, 0, 0, 0] for t in np.arange(0, 0.4, 0.02)])
+    figures = evaluation([("a_0", truth, track)])
+    assert figures["all"] == figures["a"]
+    assert (figures["a"]["n_frames"], figures["a"]["mae_deg"], figures["a"]["in_cone"]) == (0, None, None)
+
+
+def test_a_broken_recording_is_left_out_of_the_figures(doatrack, scenes, tmp_path):
+    (scenes / "quiet_01.wav").write_bytes((scenes / "quiet_01.wav").read_bytes()[:5000])
+    done = doatrack("evaluate", scenes, *SRP, "--json", tmp_path / "figures.json")
+    assert done.exit_code == 1
+    assert "quiet_01.wav is cut off" in done.stderr
+    assert "1 of 3 scenes are left out" in done.stderr
+    assert json.loads((tmp_path / "figures.json").read_text())["figures"]["all"]["n_scenes"] == 2
+    for path in scenes.glob("*.wav"):
+        path.write_bytes(path.read_bytes()[:5000])
+    done = doatrack("evaluate", scenes, *SRP)
+    assert (done.exit_code, "there are no figures" in done.stderr) == (1, True)
+
+
+def test_nothing_of_the_user_is_written_over(doatrack, scenes, tmp_path):
+    before = (scenes / "quiet_00.csv").read_bytes()
+    done = doatrack("evaluate", scenes, *SRP, "--out", scenes)
+    assert done.exit_code == 2
+    assert "was not written by 'doatrack track'" in done.stderr
+    assert (scenes / "quiet_00.csv").read_bytes() == before
+    done = doatrack("evaluate", scenes, *SRP, "--json", scenes / "array.json")
+    assert (done.exit_code, "was not written by 'doatrack evaluate'" in done.stderr) == (2, True)
+    figures = tmp_path / "figures.json"
+    for _ in range(2):
+        assert doatrack("evaluate", scenes, *SRP, "--json", figures).exit_code == 0
+
+
+@pytest.mark.parametrize("missing", ["quiet_00.csv", "array.json"])
+def test_a_set_that_is_none_is_named(doatrack, scenes, missing):
+    (scenes / missing).unlink()
+    done = doatrack("evaluate", scenes, *SRP)
+    assert done.exit_code == 2
+    assert missing in done.stderr
+    assert doatrack("evaluate", scenes / "nowhere", *SRP).exit_code == 2

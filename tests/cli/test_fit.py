@@ -1,0 +1,190 @@
+"""`doatrack fit`."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from doatrack import MicArray, load
+from doatrack.training import TrainingLoop
+
+QUICK = ("--epochs", 3)
+
+
+@pytest.fixture(scope="module")
+def fitted(original, tmp_path_factory):
+    """A model of an uninterrupted run of three epochs."""
+    from typer.testing import CliRunner
+
+    from doatrack.cli.app import app
+
+    path = tmp_path_factory.mktemp("fitted") / "whole.safetensors"
+    result = CliRunner().invoke(app, ["fit", str(original), "--out", str(path), "--epochs", "3"])
+    assert result.exit_code == 0, result.stderr
+    return path, result
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Return a function after which a run is interrupted before an epoch."""
+
+    def before(epoch):
+        run_epoch = TrainingLoop.run_epoch
+
+        def run(self):
+            if self.epoch == epoch:
+                raise KeyboardInterrupt
+            run_epoch(self)
+
+        monkeypatch.setattr(TrainingLoop, "run_epoch", run)
+        return monkeypatch
+
+    return before
+
+
+def same_weights(first, second):
+    pairs = zip(load(first).encoder_.parameters(), load(second).encoder_.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_recordings_without_labels_become_a_model(fitted, original, array):
+    path, result = fitted
+    assert "Fitted to 3 recordings, 3 epochs." in result.stdout
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    tracker = load(path)
+    assert tracker.array_ == array
+    assert len(tracker.history_) == 3
+    assert tracker.checkpoint is None
+    assert np.linalg.norm(tracker.predict(original / "quiet_00.wav"), axis=1) == pytest.approx(1)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_model(doatrack, scenes, fitted, tmp_path, interrupt):
+    model = tmp_path / "m.safetensors"
+    patch = interrupt(2)
+    done = doatrack("fit", scenes, "--out", model, *QUICK)
+    assert done.exit_code == 130
+    assert "The last complete epoch is kept in" in done.stderr
+    assert "--resume goes on" in done.stderr
+    assert not model.exists()
+    patch.undo()
+    refused = doatrack("fit", scenes, "--out", model, *QUICK)
+    assert (refused.exit_code, "keeps a run that was interrupted" in refused.stderr) == (2, True)
+    other = doatrack("fit", scenes, "--out", model, *QUICK, "--resume", "--seed", 1)
+    assert (other.exit_code, "belongs to another run" in other.stderr) == (2, True)
+    done = doatrack("fit", scenes, "--out", model, *QUICK, "--resume")
+    assert done.exit_code == 0, done.stderr
+    assert same_weights(model, fitted[0])
+    assert not (tmp_path / "m.safetensors.checkpoint").exists()
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing(doatrack, scenes, tmp_path, interrupt):
+    interrupt(0)
+    done = doatrack("fit", scenes, "--out", tmp_path / "m.safetensors", *QUICK)
+    assert (done.exit_code, "No epoch was complete, so nothing is kept" in done.stderr) == (130, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_resume_without_a_run_starts_anew_and_the_seed_counts(doatrack, scenes, fitted, tmp_path):
+    for name, seed in (("same", 0), ("other", 1)):
+        done = doatrack("fit", scenes, "--out", tmp_path / name, *QUICK, "--resume", "--seed", seed)
+        assert done.exit_code == 0, done.stderr
+        assert "There is no run to go on with" in done.stderr
+    assert same_weights(tmp_path / "same", fitted[0])
+    assert not same_weights(tmp_path / "other", fitted[0])
+
+
+def test_broken_recordings_are_named_and_left_out(doatrack, scenes, spoil, fitted, tmp_path):
+    expected = spoil()
+    soundfile.write(scenes / "short.wav", np.zeros((1000, 4)), 16000)
+    done = doatrack("fit", scenes, "--out", tmp_path / "m.safetensors", *QUICK)
+    assert done.exit_code == 1
+    for name, reason in {**expected, "short.wav": "is too short: 0.062 s instead of 0.256."}.items():
+        assert any(name in line and reason in line for line in done.stderr.splitlines()), name
+    assert "Fitted to 3 recordings, 4 left out" in done.stdout
+    assert same_weights(tmp_path / "m.safetensors", fitted[0])
+
+
+def test_nothing_readable_and_nothing_but_silence(doatrack, tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.wav").write_text("no")
+    line = ("fit", tmp_path / "set", "--array", "tetrahedron_4", "--out", tmp_path / "m.safetensors", *QUICK)
+    done = doatrack(*line)
+    assert (done.exit_code, "None of the 1 recordings can be used" in done.stderr) == (1, True)
+    soundfile.write(tmp_path / "set" / "a.wav", np.zeros((16000, 4)), 16000)
+    done = doatrack(*line)
+    assert (done.exit_code, "No frame of the recordings is active" in done.stderr) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_channels_are_picked(doatrack, original, tmp_path, fitted):
+    (tmp_path / "six").mkdir()
+    for path in original.glob("*.wav"):
+        samples, rate = soundfile.read(path, dtype="float32")
+        extended = np.concatenate([np.zeros((len(samples), 1), np.float32), samples], axis=1)
+        soundfile.write(tmp_path / "six" / path.name, extended, rate, subtype="FLOAT")
+    line = ("fit", tmp_path / "six", "--array", "tetrahedron_4", "--out", tmp_path / "m.safetensors", *QUICK)
+    done = doatrack(*line, "--channels", "2-5")
+    assert done.exit_code == 0, done.stderr
+    assert same_weights(tmp_path / "m.safetensors", fitted[0])
+
+
+def test_a_full_disk_keeps_the_old_model_and_the_run(doatrack, scenes, fitted, model, tmp_path, full_disk):
+    out = tmp_path / "m.safetensors"
+    out.write_bytes(model.read_bytes())
+    patch = full_disk("m.safetensors")
+    done = doatrack("fit", scenes, "--out", out, *QUICK)
+    assert done.exit_code == 1
+    assert "cannot be written: No space left on device. The file that was there is unchanged." in done.stderr
+    assert out.read_bytes() == model.read_bytes()
+    patch.undo()
+    assert doatrack("fit", scenes, "--out", out, *QUICK, "--resume").exit_code == 0
+    assert same_weights(out, fitted[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--encoder", "papre"), "--encoder must be one of the known names, got 'papre'. Did you mean 'paper'?"),
+        (("--array", "tetrahedron"), "Did you mean 'tetrahedron_4'?"),
+        (("--device", "cuda:99"), "--device cuda:99 cannot be used here"),
+        (("--channels", "1,1"), "each channel once"),
+        (("--epochs", "0"), "--epochs"),
+    ],
+)
+def test_wrong_use_is_said_and_leaves_nothing(doatrack, original, tmp_path, arguments, message):
+    done = doatrack("fit", original, "--out", tmp_path / "m.safetensors", *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_models_are_replaced(doatrack, original, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    done = doatrack("fit", original, "--out", tmp_path / "thesis.txt")
+    assert (done.exit_code, "is not a model of doatrack" in done.stderr) == (2, True)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    folder = doatrack("fit", original, "--out", tmp_path)
+    assert (folder.exit_code, "must be a file" in folder.stderr) == (2, True)
+
+
+def test_one_array_for_all_folders(doatrack, scenes, original, tmp_path):
+    MicArray.from_preset("respeaker_usb_4").to_json(scenes / "array.json")
+    done = doatrack("fit", original, scenes, "--out", tmp_path / "m.safetensors")
+    assert (done.exit_code, "hold recordings of different arrays" in done.stderr) == (2, True)
+    (scenes / "array.json").unlink()
+    done = doatrack("fit", original, scenes, "--out", tmp_path / "m.safetensors")
+    assert (done.exit_code, "Fitting needs the geometry" in done.stderr) == (2, True)
+
+
+def test_the_encoder_of_the_paper(doatrack, original, tmp_path, monkeypatch):
+    from doatrack import PhysicsVAETracker
+
+    asked = []
+    monkeypatch.setattr(PhysicsVAETracker, "fit", lambda self, *_: asked.append(self.get_params()) or self)
+    monkeypatch.setattr(PhysicsVAETracker, "save", lambda self, path: None)
+    done = doatrack("fit", original, "--out", tmp_path / "m.safetensors", "--encoder", "paper", "--seed", 4)
+    assert done.exit_code == 0, done.stderr
+    expected = {**PhysicsVAETracker.paper(random_state=4).get_params(), "verbose": 2}
+    given = asked[0]
+    assert given.pop("checkpoint") == tmp_path / "m.safetensors.checkpoint"
+    assert given == {key: value for key, value in expected.items() if key != "checkpoint"}
