@@ -7,6 +7,7 @@ the factor on concentrations, and on rooms that the tracker was not fitted on.
 """
 
 import argparse
+import ast
 import hashlib
 import pathlib
 import tempfile
@@ -35,9 +36,11 @@ def main():
     parser.add_argument("--array", default="nao_head_12")
     parser.add_argument("--scenes", type=int, default=400)
     parser.add_argument("--calibration-scenes", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--encoder", choices=["map", "paper"], default="map")
+    parser.add_argument("--encoder", choices=["map", "paper"], default="map", help="paper: PhysicsVAETracker.paper()")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="other parameters of the tracker, such as batch_size=8"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)  # responses are short: a second thread costs more than it gives
     array = MicArray.from_preset(options.array)
@@ -45,8 +48,8 @@ def main():
     tracker = PhysicsVAETracker(random_state=0, verbose=2)
     if options.encoder == "paper":
         tracker = PhysicsVAETracker.paper(random_state=0).set_params(verbose=2)
-    if options.epochs is not None:
-        tracker.set_params(n_epochs=options.epochs)
+    pairs = [item.split("=", 1) for item in options.set]
+    tracker.set_params(**{name: ast.literal_eval(value) for name, value in pairs})
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         settings = SceneSettings(duration_s=10.0, noise="sensor")
