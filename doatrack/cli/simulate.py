@@ -13,8 +13,7 @@ from doatrack.cli._run import running
 from doatrack.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
-    from doatrack.datasets import SpeechFolder
-    from doatrack.datasets.simulated import SimulatedScenes
+    from doatrack.datasets import SimulatedScenes, SpeechFolder
     from doatrack.simulation import Scene
 
 __all__ = ["run_simulate"]
@@ -108,7 +107,7 @@ def _kinds(noise: str, noises: "SpeechFolder | None") -> list[str]:
 def _scenes(
     array: Any, settings: Any, kind: str, n_scenes: int, seed: int, talkers: Any, noises: Any
 ) -> "SimulatedScenes":
-    from doatrack.datasets.simulated import SimulatedScenes
+    from doatrack.datasets import SimulatedScenes
 
     return SimulatedScenes(array, dataclasses.replace(settings, noise=kind), n_scenes, seed, talkers, noises)
 
