@@ -1,14 +1,19 @@
 import os
 import pathlib
 import re
+import shlex
 
 import pytest
+import typer
+
+from doatrack.cli.app import app
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"<!-- run first\n(?P<setup>.*?)-->|(?P<skip><!-- skip[^>]*-->\s*)?```python\n(?P<code>.*?)```", re.DOTALL
 )
+SHELL = re.compile(r"^doatrack [a-z].*$|`(doatrack [a-z][^`]*)`", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
 
@@ -47,3 +52,14 @@ def test_a_failing_block_is_found(tmp_path):
 def test_links_lead_somewhere(page):
     targets = LINK.findall(page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / os.path.normpath(target)).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_have_the_options_that_pages_name(page):
+    commands = typer.main.get_command(app).commands
+    known = {name: {flag for option in command.params for flag in option.opts} for name, command in commands.items()}
+    known["COMMAND"] = {"--help"}
+    for match in SHELL.finditer(page.read_text(encoding="utf-8")):
+        _, name, *words = shlex.split(match[1] or match[0], comments=True)
+        flags = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert flags <= known[name] | {"--help"}, match[0]
