@@ -198,6 +198,16 @@ def test_the_shipped_tracker_is_moved_to_the_array(doatrack, scenes, model, tmp_
     assert doatrack("track", scenes / "quiet_00.wav", "--out", tmp_path / "out").exit_code == 2
 
 
+def test_the_shipped_tracker_needs_nothing_else(doatrack, tmp_path, rng):
+    loud = rng.normal(size=(12288, 12)) * np.repeat([0.001, 0.1, 0.001], 4096)[:, None]
+    soundfile.write(tmp_path / "noise.wav", loud, 16000)
+    done = doatrack("track", tmp_path / "noise.wav", "--array", "nao_head_12", "--out", tmp_path / "out")
+    assert (done.exit_code, done.stderr) == (0, "")
+    track = Track.from_csv(tmp_path / "out" / "noise.csv")
+    assert track.n_frames == 3
+    assert np.isfinite(track.credible_angle).all()
+
+
 def test_a_model_that_is_none_is_not_opened(doatrack, original, model, srp_model, tmp_path):
     damaged, pickled, newer = tmp_path / "damaged", tmp_path / "pickled.pt", tmp_path / "newer"
     damaged.write_bytes(model.read_bytes()[:400])
