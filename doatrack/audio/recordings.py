@@ -21,7 +21,7 @@ Signals = Any
 """One recording (n_mics, n_samples), a batch (n_recordings, n_mics, n_samples), a list of either kind of array or of
 paths (`AudioFile` where not all channels are microphones), or one path."""
 
-_BLOCK_S = 10.0
+_BLOCK_S = 2.0
 
 
 class Recordings(Sequence[NDArray[np.float32]]):
@@ -87,7 +87,7 @@ class Recordings(Sequence[NDArray[np.float32]]):
                 self._check(item, index)
 
     def blocks(self, index: int) -> Iterator[NDArray[np.float32]]:
-        """Yield a recording in blocks of about 10 s (n_mics, n), without overlap."""
+        """Yield a recording in blocks of about 2 s (n_mics, n), without overlap."""
         size = round(_BLOCK_S * self._sample_rate)
         item = self._items[index]
         if isinstance(item, AudioFile):

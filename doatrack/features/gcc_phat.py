@@ -11,7 +11,9 @@ from doatrack.exceptions import InvalidInputError
 
 __all__ = ["gcc_phat", "lag_axis", "lag_transform", "whiten"]
 
-_FRAMES_AT_ONCE = 16  # cross-spectra of 66 pairs take 1 MB a frame: a block stays near the cache
+_FRAMES_AT_ONCE = 2
+"""Cross-spectra of 66 pairs take 1 MB a frame: a small block stays in the cache, and its memory is used again. Large blocks
+that come and go make the C library's heap grow with every recording read."""
 
 
 def lag_axis(
@@ -133,8 +135,9 @@ def gcc_phat(spectra: Tensor, mic_pairs: Tensor | NDArray[np.int64], transform: 
     pairs = torch.as_tensor(mic_pairs)
     first, second = pairs[:, 0], pairs[:, 1]
     out = flat.real.new_empty(len(flat), len(pairs), transform.shape[1])
+    cross = flat.new_empty(_FRAMES_AT_ONCE, len(pairs), flat.shape[-1])
     for start in range(0, len(flat), _FRAMES_AT_ONCE):
         block = flat[start : start + _FRAMES_AT_ONCE]
-        cross = torch.view_as_real(block[:, first] * block[:, second].conj()).flatten(-2)
-        out[start : start + _FRAMES_AT_ONCE] = cross @ transform
+        product = torch.mul(block[:, first], block[:, second].conj(), out=cross[: len(block)])
+        torch.matmul(torch.view_as_real(product).flatten(-2), transform, out=out[start : start + len(block)])
     return out.view(*spectra.shape[:-2], *out.shape[1:])

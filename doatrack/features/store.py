@@ -76,8 +76,10 @@ class FeatureStore:
         Fewer frames come back where the recording ends before: never those of the next one.
         """
         n_pairs, n_lags = self._shape
-        table = np.memmap(self._path, dtype=np.float16, mode="r", shape=(self._starts[-1], n_pairs, n_lags))
+        size = n_pairs * n_lags
         first = self._starts[recording] + start
         last = min(first + length, self._starts[recording + 1])
-        frames = torch.from_numpy(np.asarray(table[first:last])[:, pairs.numpy()].astype(np.float32))
+        # read, not mapped: mapped pages count as memory of the process, and would grow with the corpus
+        table = np.fromfile(self._path, np.float16, count=(last - first) * size, offset=2 * first * size)
+        frames = torch.from_numpy(table.reshape(-1, n_pairs, n_lags)[:, pairs.numpy()].astype(np.float32))
         return frames, torch.from_numpy(self.activities[recording][start : start + length])
