@@ -71,3 +71,11 @@ def test_logits_are_normalised_and_certain_answers_stay_finite(offset):
     assert torch.allclose(posterior.mean_direction, FINE[77], atol=1e-5)
     assert posterior.kl_uniform().item() == pytest.approx(math.log(8000), rel=1e-5)
     assert 1e4 < posterior.concentration.item() < math.inf
+
+
+def test_tempering_a_von_mises_fisher_divides_its_concentration(both):
+    density, posterior = both
+    cooler = VonMisesFisher(MEAN, density.concentration / 3)
+    tempered = posterior.tempered(3.0)
+    assert torch.allclose(tempered.entropy(), cooler.entropy(), atol=2e-3)
+    assert torch.allclose(tempered.mean, cooler.mean, atol=2e-3)
