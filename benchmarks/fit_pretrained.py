@@ -22,14 +22,16 @@ from doatrack.simulation import SceneSettings
 FIT_SEED, CALIBRATION_SEED = 100_000, 900_000
 
 
-def simulate(folder, array, settings, n_scenes, seed, speech):
+def simulate(
+    folder: pathlib.Path, array: MicArray, settings: SceneSettings, n_scenes: int, seed: int, speech: SpeechFolder
+) -> ScoredSet:
     """Write scenes one after the other and return them as a set of files."""
     scenes = SimulatedScenes(array, settings, n_scenes, seed, speech=speech)
     write_scored_set(folder, scenes, array, [f"scene_{k:04d}" for k in range(n_scenes)])
     return ScoredSet(folder)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speech", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
@@ -39,7 +41,11 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--encoder", choices=["map", "paper"], default="map", help="paper: PhysicsVAETracker.paper()")
     parser.add_argument(
-        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="other parameters of the tracker, such as batch_size=8"
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="other parameters of the tracker, such as batch_size=8",
     )
     options = parser.parse_args()
     torch.set_num_threads(1)  # responses are short: a second thread costs more than it gives
@@ -57,7 +63,9 @@ def main():
         held_out = simulate(
             pathlib.Path(folder) / "calibrate", array, settings, options.calibration_scenes, CALIBRATION_SEED, speech
         )
-        print(f"simulated {options.scenes} + {options.calibration_scenes} scenes in {time.perf_counter() - start:.0f} s")
+        print(
+            f"simulated {options.scenes} + {options.calibration_scenes} scenes in {time.perf_counter() - start:.0f} s"
+        )
         torch.set_num_threads(options.threads)
         start = time.perf_counter()
         tracker.fit(train.paths, array)

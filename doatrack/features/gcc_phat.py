@@ -12,8 +12,8 @@ from doatrack.exceptions import InvalidInputError
 __all__ = ["gcc_phat", "lag_axis", "lag_transform", "whiten"]
 
 _FRAMES_AT_ONCE = 2
-"""Cross-spectra of 66 pairs take 1 MB a frame: a small block stays in the cache, and its memory is used again. Large blocks
-that come and go make the C library's heap grow with every recording read."""
+"""Cross-spectra of 66 pairs take 1 MB a frame: a small block stays in the cache, and its memory is used again. Large
+blocks that come and go make the C library's heap grow with every recording read."""
 
 
 def lag_axis(
