@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from doatrack._validation import check_choice, check_int, check_real
 from doatrack.audio.recordings import Recordings, Signals
-from doatrack.exceptions import InvalidInputError
+from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import WINDOWS, FrameSettings
 from doatrack.geometry import DirectionGrid, MicArray
 from doatrack.metrics import mean_angular_error_deg, truth_at_frames
@@ -159,7 +159,12 @@ class BaseTracker(BaseEstimator):
             rows.append((doa, frames, weight if weights is None else np.asarray(weights[k], dtype=float)))
         if y is None:
             total = sum(float(w.sum()) for _, _, w in rows)
-            return sum(float((f.evidence * w).sum()) for _, f, w in rows) / max(total, 1e-12)
+            if total <= 0:
+                raise NoActivityError(
+                    "score without truth needs active frames, and the recordings hold only silence or steady noise. "
+                    "Score recordings with sound, or give sample_weight."
+                )
+            return sum(float((f.evidence * w).sum()) for _, f, w in rows) / total
         return -mean_angular_error_deg([d for d, _, _ in rows], [f.doa for _, f, _ in rows], [w for _, _, w in rows])
 
     def frame_times(self, n_frames: int) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from doatrack.distributions import VonMisesFisher
 from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.features import FeatureStream
 from doatrack.geometry.interpolation import interpolate_directions
-from doatrack.networks import PairGeometry, PhysicsDecoder, delay_target
+from doatrack.networks import PairGeometry, PhysicsDecoder, delay_target, fill_pooling_windows
 from doatrack.training import physics_loss, to_time_axis
 
 __all__ = ["FrameInference"]
@@ -78,7 +78,8 @@ class FrameInference:
         return rows[0][skip:], rows[1][skip:], rows[2][skip:]
 
     def _bound(self, posterior: GridPosterior | VonMisesFisher, gcc: Tensor, gamma: float, beta: float) -> Tensor:
-        target = delay_target(to_time_axis(gcc, posterior.batch_shape[1]), gamma)
+        whole = fill_pooling_windows(gcc, self._encoder.time_pooling)
+        target = delay_target(to_time_axis(whole, posterior.batch_shape[1]), gamma)
         seeded = torch.Generator().manual_seed(0)  # a score must be repeatable
         physics = physics_loss(posterior, target, self._decoder, self._geometry, generator=seeded)
         return -(physics + beta * posterior.kl_uniform())

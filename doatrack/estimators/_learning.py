@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from doatrack.audio.recordings import Recordings
 from doatrack.estimators._progress import ProgressBar, progress_over
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import FeatureStore, GCCExtractor
-from doatrack.networks import PairGeometry, PhysicsDecoder
+from doatrack.networks import PairGeometry, PhysicsDecoder, fill_pooling_windows
 from doatrack.training import (
     Batch,
     Checkpoint,
@@ -71,7 +72,7 @@ class UnsupervisedTask:
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: Any,
         decoder: PhysicsDecoder,
         geometry: PairGeometry,
         schedule: Schedule,
@@ -88,20 +89,24 @@ class UnsupervisedTask:
         """Return the loss and a record of its parts."""
         device = self._geometry.lags.device
         geometry = self._geometry.select(batch.pairs.to(device))
-        gcc = batch.gcc.to(device)
+        # the loss sees the pooling windows as the encoder fills them
+        gcc, activity, valid = (
+            fill_pooling_windows(values.to(device), self._encoder.time_pooling)
+            for values in (batch.gcc, batch.activity, batch.valid)
+        )
         gamma, beta = self._schedule.gamma_at(progress), self._schedule.beta_at(progress)
         blur = self._schedule.blur_at(progress)
         terms = variational_loss(
             self._encoder(gcc, geometry),
             gcc,
-            batch.activity.to(device),
+            activity,
             self._decoder,
             geometry,
             gamma=gamma,
             beta=beta,
             blur=blur,
             transition=self._transition,
-            valid=batch.valid.to(device),
+            valid=valid,
             generator=generator,
         )
         sigma = float(self._decoder.sigma.detach()) * blur

@@ -1,28 +1,25 @@
 """The unsupervised tracker: a variational encoder taught by a physics decoder."""
 
-import contextlib
 import os
 import pathlib
-import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
+from torch import nn
 
 from doatrack._validation import check_choice, check_int, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.distributions import credible_angle
-from doatrack.estimators._base import BaseTracker, FrameEstimates, per_recording, search_grid, sort_arguments
+from doatrack.estimators._base import FrameEstimates, per_recording, search_grid
 from doatrack.estimators._calibration import fit_concentration_scale
 from doatrack.estimators._encoders import ENCODERS, build_encoder, lag_settings
 from doatrack.estimators._inference import FrameInference
+from doatrack.estimators._learned import SCRATCH, LearnedTracker
 from doatrack.estimators._learning import Schedule, UnsupervisedTask, check_device, store_features, train
-from doatrack.exceptions import ArrayMismatchWarning, DoatrackError, InvalidInputError, NoActivityError
+from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import GCCExtractor
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
 from doatrack.metrics import angular_error
@@ -33,11 +30,9 @@ from doatrack.training import Checkpoint, CropSampler
 __all__ = ["PhysicsVAETracker"]
 
 _PRIORS = ("motion", "uniform")
-_NOT_IN_FINGERPRINT = ("array", "checkpoint", "verbose", "warm_start", "device", "random_state")
-_SCRATCH = "doatrack-features-"
 
 
-class PhysicsVAETracker(BaseTracker):
+class PhysicsVAETracker(LearnedTracker):
     """Unsupervised direction tracker: variational encoder, physics decoder.
 
     An encoder proposes for every frame a posterior over directions; the decoder knows nothing but how long sound
@@ -255,43 +250,6 @@ class PhysicsVAETracker(BaseTracker):
         tracker: Self = load(pretrained_file(name))
         return tracker
 
-    def partial_fit(
-        self,
-        X: Signals,
-        y: Any = None,
-        array: MicArray | None = None,
-        activity: Any = None,
-    ) -> Self:
-        """Adapt a fitted tracker to new recordings: one more pass, without labels.
-
-        The schedules stay at their ends: final sharpness, final learning rate. An unfitted tracker starts anew.
-
-        Parameters
-        ----------
-        X, y, array, activity
-            As in `fit`; the array defaults to the fitted one.
-
-        Returns
-        -------
-        self
-        """
-        _, given = sort_arguments(y, array)
-        self._check_parameters()
-        with self._nothing_lost():
-            if hasattr(self, "encoder_"):
-                self._go_on(given)
-            else:
-                chosen = given if given is not None else self.array
-                if not isinstance(chosen, MicArray):
-                    raise InvalidInputError(
-                        "partial_fit of a new tracker needs the geometry: partial_fit(signals, array=array) with a "
-                        f"MicArray; got {chosen!r}."
-                    )
-                self._start(chosen)
-            recordings = Recordings(X, self.array_.n_mics, self.sample_rate)
-            self._learn(recordings, per_recording("activity", activity, recordings), n_epochs=1, settled=True)
-        return self
-
     def calibrate(self, X: Signals, y: Any) -> Self:
         """Find the one factor on concentrations with which 90 % cones cover 90 % of active frames.
 
@@ -346,27 +304,6 @@ class PhysicsVAETracker(BaseTracker):
         check_int("verbose", self.verbose, 0)
         check_device(self.device)
 
-    def _fit(
-        self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
-    ) -> None:
-        with self._nothing_lost():
-            if self.warm_start and hasattr(self, "encoder_"):
-                self._go_on(array)
-            else:
-                self._start(array)
-            self._learn(recordings, activity, n_epochs=self.n_epochs, settled=False)
-
-    @contextlib.contextmanager
-    def _nothing_lost(self) -> Iterator[None]:
-        """Leave the tracker as it was where the input is refused."""
-        before = dict(self.__dict__)
-        try:
-            yield
-        except DoatrackError:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
     def _start(self, array: MicArray) -> None:
         """Make an untrained tracker for an array."""
         self._forget_tables()
@@ -377,14 +314,6 @@ class PhysicsVAETracker(BaseTracker):
         self.decoder_ = PhysicsDecoder(self.sigma)
         self.history_: list[dict[str, float]] = []
         self.concentration_scale_ = 1.0
-
-    def _seed(self) -> int:
-        """Draw the seed; a run that is resumed without a given one goes on with its own."""
-        if self.random_state is None and self.checkpoint is not None:
-            kept = Checkpoint(pathlib.Path(self.checkpoint), {}).stored("seed")
-            if kept is not None:
-                return int(kept)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _go_on(self, array: MicArray | None) -> None:
         """Follow the parameters that were set after the weights were made, or say why these cannot."""
@@ -421,7 +350,7 @@ class PhysicsVAETracker(BaseTracker):
         encoder, decoder = self.encoder_.to(self.device), self.decoder_.to(self.device)
         motion = self.motion_concentration if self.prior == "motion" else None
         task = UnsupervisedTask(encoder, decoder, runtime.geometry.to(self.device), schedule, motion)
-        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._scratch()) as folder:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=self._scratch()) as folder:
             store = store_features(
                 recordings, runtime.extractor, pathlib.Path(folder) / "gcc.f16", activity, self.verbose
             )
@@ -461,23 +390,6 @@ class PhysicsVAETracker(BaseTracker):
             )
         return search_grid("quasi_uniform", self.n_directions, *region)
 
-    def _scratch(self) -> pathlib.Path | None:
-        """Where features are kept while learning: beside the checkpoint, whose disk was chosen for this."""
-        if self.checkpoint is None:
-            return None
-        folder = pathlib.Path(self.checkpoint)
-        folder.mkdir(parents=True, exist_ok=True)
-        # a killed run could not clean up
-        for left in folder.glob(f"{_SCRATCH}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        return folder
-
-    def _fingerprint(self, checksum: int) -> dict[str, Any]:
-        params = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IN_FINGERPRINT}
-        weights = sum(float(p.detach().double().abs().sum()) for p in self.encoder_.parameters())
-        known = {"positions": self.array_.positions.tolist(), "recordings": checksum}
-        return params | known | {"seed": self.seed_, "start": weights}
-
     def _estimate(self, recordings: Recordings, index: int, *, evidence: bool = False) -> FrameEstimates:
         runtime = self._runtime()
         stream = runtime.extractor.stream(recordings.blocks(index))
@@ -495,19 +407,8 @@ class PhysicsVAETracker(BaseTracker):
             self._tables = _Tables(self)
         return self._tables
 
-    def _moved(self) -> None:
-        warnings.warn(
-            f"This tracker learned with {self.fitted_array_} and is now used with {self.array_}. Delays and directions "
-            "are computed for the new array; how much the encoder's corrections help there, and that its credible "
-            "angles cover what they claim, is not guaranteed. fit or partial_fit on recordings of the new array.",
-            ArrayMismatchWarning,
-            stacklevel=3,
-        )
-
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        arrays = {f"encoder/{k}": v.numpy() for k, v in self.encoder_.state_dict().items()}
-        arrays |= {f"decoder/{k}": v.numpy() for k, v in self.decoder_.state_dict().items()}
-        arrays |= {"grid_directions": self.grid_.directions}
+        arrays = self._weights() | {"grid_directions": self.grid_.directions}
         values = {
             "history": self.history_,
             "concentration_scale": self.concentration_scale_,
@@ -525,10 +426,10 @@ class PhysicsVAETracker(BaseTracker):
         self.fitted_array_ = MicArray(fitted["mic_positions"], name=fitted["name"])
         self.encoder_ = build_encoder(self.encoder, self.width, self.seed_).eval()
         self.decoder_ = PhysicsDecoder(self.sigma)
-        for name, module in (("encoder", self.encoder_), ("decoder", self.decoder_)):
-            prefix = f"{name}/"
-            weights = {k[len(prefix) :]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith(prefix)}
-            module.load_state_dict(weights)
+        self._set_weights(arrays)
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"encoder": self.encoder_, "decoder": self.decoder_}
 
 
 class _Tables:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from doatrack.distributions.von_mises_fisher import VonMisesFisher
 from doatrack.networks.pair_geometry import PairGeometry
 
-__all__ = ["PairEncoder"]
+__all__ = ["PairEncoder", "fill_pooling_windows"]
 
 _POSITION_SCALE = 10.0  # positions of a few centimetres become numbers of order 1
 _LARGEST_CONCENTRATION = 1e5
@@ -75,9 +75,8 @@ class PairEncoder(nn.Module):
         VonMisesFisher of batch shape (n_recordings, ceil(n_frames / time_pooling))
             The last frames are repeated to fill the last pooling window.
         """
-        n_recordings, n_frames, n_pairs, n_lags = gcc.shape
-        missing = -n_frames % self.time_pooling
-        padded = torch.cat([gcc, gcc[:, -1:].expand(-1, missing, -1, -1)], dim=1) if missing else gcc
+        n_recordings, _, n_pairs, n_lags = gcc.shape
+        padded = fill_pooling_windows(gcc, self.time_pooling)
         hidden = padded.transpose(1, 2).reshape(n_recordings * n_pairs, 1, -1, n_lags)
         place = _POSITION_SCALE * geometry.positions.repeat(n_recordings, 1)
         for block in self.blocks:
@@ -88,6 +87,29 @@ class PairEncoder(nn.Module):
         direction = F.normalize(self.direction_head(trunk), dim=-1, eps=1e-6)
         concentration = F.softplus(self.concentration_head(trunk)[..., 0]).clamp(max=_LARGEST_CONCENTRATION)
         return VonMisesFisher(direction, concentration, validate_args=False)
+
+
+def fill_pooling_windows(values: Tensor, time_pooling: int) -> Tensor:
+    """Repeat the last frame until every pooling window is full.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_recordings, n_frames, ...)
+    time_pooling : int
+
+    Returns
+    -------
+    Tensor of shape (n_recordings, time_pooling * ceil(n_frames / time_pooling), ...)
+
+    Examples
+    --------
+    >>> fill_pooling_windows(torch.tensor([[1.0, 2.0, 3.0]]), 2)
+    tensor([[1., 2., 3., 3.]])
+    """
+    missing = -values.shape[1] % time_pooling
+    if not missing:
+        return values
+    return torch.cat([values, values[:, -1:].expand(-1, missing, *values.shape[2:])], dim=1)
 
 
 class _Block(nn.Module):

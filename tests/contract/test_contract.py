@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 import doatrack
 from doatrack import MicArray, Track
-from doatrack.exceptions import InvalidInputError
+from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.metrics import (
     angular_error,
     make_frame_scorer,
@@ -332,3 +332,9 @@ def test_truth_of_another_number_or_length_is_refused(estimator, corpus):
         estimator.score(corpus.signals, [corpus.truth(k) for k in range(3)])
     with pytest.raises(InvalidInputError, match="one unit vector per frame"):
         estimator.score(corpus.signals[0], corpus.truth(0)[:-1])
+
+
+def test_score_of_silence_without_truth_is_refused(estimator, corpus):
+    estimator.fit(corpus.signals, corpus.array)
+    with pytest.raises(NoActivityError, match="score without truth needs active frames"):
+        estimator.score(np.zeros((4, 6000)))

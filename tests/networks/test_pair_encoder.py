@@ -9,7 +9,8 @@ from doatrack import MicArray
 from doatrack.distributions import VonMisesFisher
 from doatrack.features import FrameSettings, GCCExtractor
 from doatrack.geometry import DirectionGrid
-from doatrack.networks import PairEncoder, PairGeometry
+from doatrack.networks import PairEncoder, PairGeometry, fill_pooling_windows
+from doatrack.training import to_time_axis
 
 
 @pytest.fixture
@@ -114,3 +115,11 @@ def test_every_parameter_gets_a_gradient(encoder, gcc, paper_geometry, generator
     small = {name for name, p in encoder.named_parameters() if p.grad.abs().max() < 1e-4}
     # batch norm takes the mean away, and with it whatever is constant over the batch
     assert small == {f"blocks.{k}.{part}.bias" for k in range(3) for part in ("convolution", "metadata")}
+
+
+def test_targets_of_a_crop_stay_under_their_pooled_frames():
+    """103 frames are 21 windows of 5, the last one filled up: frame 5 k + 2 is the middle of window k."""
+    frames = torch.arange(103.0)[None]
+    pooled = to_time_axis(fill_pooling_windows(frames, 5), 21)[0]
+    assert torch.allclose(pooled[:20], torch.arange(20.0) * 5 + 2, atol=1e-4)
+    assert fill_pooling_windows(frames, 5)[0, 100:].tolist() == [100.0, 101.0, 102.0, 102.0, 102.0]

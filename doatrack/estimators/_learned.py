@@ -1,0 +1,170 @@
+"""What trackers that learn share: going on, stopping, resuming, and what a file keeps."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import warnings
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from torch import nn
+
+from doatrack.audio.recordings import Recordings, Signals
+from doatrack.estimators._base import BaseTracker, per_recording, sort_arguments
+from doatrack.exceptions import ArrayMismatchWarning, DoatrackError, InvalidInputError
+from doatrack.geometry import MicArray
+from doatrack.training import Checkpoint
+
+__all__ = ["SCRATCH", "LearnedTracker"]
+
+SCRATCH = "doatrack-features-"
+_NOT_IN_FINGERPRINT = ("array", "checkpoint", "verbose", "warm_start", "device", "random_state")
+
+
+class LearnedTracker(BaseTracker):
+    """A tracker with networks.
+
+    A subclass gives `_start` (an untrained tracker for an array), `_go_on` (follow changed parameters with the learned
+    weights, or refuse), `_learn`, and `_networks` (what is learned, by name).
+    """
+
+    array_: MicArray
+    fitted_array_: MicArray
+    seed_: int
+    n_epochs: int
+    random_state: Any
+    checkpoint: str | os.PathLike[str] | None
+    warm_start: bool
+
+    def partial_fit(
+        self,
+        X: Signals,
+        y: Any = None,
+        array: MicArray | None = None,
+        activity: Any = None,
+    ) -> Self:
+        """Adapt a fitted tracker to new recordings: one more pass, without labels.
+
+        The schedules stay at their ends: final sharpness, final learning rate. An unfitted tracker starts anew.
+
+        Parameters
+        ----------
+        X, y, array, activity
+            As in `fit`; the array defaults to the fitted one.
+
+        Returns
+        -------
+        self
+        """
+        _, given = sort_arguments(y, array)
+        self._check_parameters()
+        with self._nothing_lost():
+            if self._fitted():
+                self._go_on(given)
+            else:
+                chosen = given if given is not None else self.array
+                if not isinstance(chosen, MicArray):
+                    raise InvalidInputError(
+                        "partial_fit of a new tracker needs the geometry: partial_fit(signals, array=array) with a "
+                        f"MicArray; got {chosen!r}."
+                    )
+                self._start(chosen)
+            recordings = Recordings(X, self.array_.n_mics, self.sample_rate)
+            self._learn(recordings, per_recording("activity", activity, recordings), n_epochs=1, settled=True)
+        return self
+
+    def _fit(
+        self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
+    ) -> None:
+        with self._nothing_lost():
+            if self.warm_start and self._fitted():
+                self._go_on(array)
+            else:
+                self._start(array)
+            self._learn(recordings, activity, n_epochs=self.n_epochs, settled=False)
+
+    @contextlib.contextmanager
+    def _nothing_lost(self) -> Iterator[None]:
+        """Leave the tracker as it was where the input is refused."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except DoatrackError:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _seed(self) -> int:
+        """Draw the seed; a run that is resumed without a given one goes on with its own."""
+        if self.random_state is None and self.checkpoint is not None:
+            kept = Checkpoint(pathlib.Path(self.checkpoint), {}).stored("seed")
+            if kept is not None:
+                return int(kept)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _scratch(self) -> pathlib.Path | None:
+        """Where features are kept while learning: beside the checkpoint, whose disk was chosen for this."""
+        if self.checkpoint is None:
+            return None
+        folder = pathlib.Path(self.checkpoint)
+        folder.mkdir(parents=True, exist_ok=True)
+        # a killed run could not clean up
+        for left in folder.glob(f"{SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        return folder
+
+    def _fingerprint(self, checksum: int) -> dict[str, Any]:
+        params = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IN_FINGERPRINT}
+        weights = sum(
+            float(p.detach().double().abs().sum())
+            for network in self._networks().values()
+            for p in network.parameters()
+        )
+        known = {"positions": self.array_.positions.tolist(), "recordings": checksum}
+        return params | known | {"seed": self.seed_, "start": weights}
+
+    def _moved(self) -> None:
+        warnings.warn(
+            f"This tracker learned with {self.fitted_array_} and is now used with {self.array_}. Delays and directions "
+            "are computed for the new array; how much the encoder's corrections help there, and that its credible "
+            "angles cover what they claim, is not guaranteed. fit or partial_fit on recordings of the new array.",
+            ArrayMismatchWarning,
+            stacklevel=3,
+        )
+
+    def _weights(self) -> dict[str, NDArray[Any]]:
+        """Return all weights for a file, named by network."""
+        return {
+            f"{name}/{key}": value.numpy()
+            for name, network in self._networks().items()
+            for key, value in network.state_dict().items()
+        }
+
+    def _set_weights(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Set what `_weights` returned."""
+        for name, network in self._networks().items():
+            prefix = f"{name}/"
+            weights = {k[len(prefix) :]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith(prefix)}
+            network.load_state_dict(weights)
+
+    def _fitted(self) -> bool:
+        return hasattr(self, "seed_")
+
+    def _networks(self) -> dict[str, nn.Module]:
+        raise NotImplementedError
+
+    def _start(self, array: MicArray) -> None:
+        raise NotImplementedError
+
+    def _go_on(self, array: MicArray | None) -> None:
+        raise NotImplementedError
+
+    def _learn(
+        self, recordings: Recordings, activity: list[NDArray[np.bool_]] | None, *, n_epochs: int, settled: bool
+    ) -> None:
+        raise NotImplementedError
