@@ -102,6 +102,12 @@ class PhysicsVAETracker(LearnedTracker):
     fitted_array_ : MicArray
         The array it learned on.
 
+    Notes
+    -----
+    The order of channels, together with their positions, does not matter. Turning the array turns the answers of
+    encoder "map", within the grid's spacing; encoder "paper" is told positions, and knows only those it was fitted with.
+    Encoder "map" looks at no later frame; "paper" pools five frames into one.
+
     References
     ----------
     "Physics-Guided Variational Model for Unsupervised Sound Source Tracking", arXiv 2602.08484, sections 3 and 4.
