@@ -105,8 +105,8 @@ class PhysicsVAETracker(LearnedTracker):
     Notes
     -----
     The order of channels, together with their positions, does not matter. Turning the array turns the answers of
-    encoder "map", within the grid's spacing; encoder "paper" is told positions, and knows only those it was fitted with.
-    Encoder "map" looks at no later frame; "paper" pools five frames into one.
+    encoder "map", within the grid's spacing; encoder "paper" is told positions, and knows only those it was fitted
+    with. Encoder "map" looks at no later frame; "paper" pools five frames into one.
 
     References
     ----------
