@@ -15,7 +15,7 @@ import time
 
 import torch
 
-from doatrack import MicArray, PhysicsVAETracker
+from doatrack import MicArray, PhysicsVAETracker, load
 from doatrack.datasets import ScoredSet, SimulatedScenes, SpeechFolder, write_scored_set
 from doatrack.simulation import SceneSettings
 
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--calibration-scenes", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--encoder", choices=["map", "paper"], default="map", help="paper: PhysicsVAETracker.paper()")
+    parser.add_argument("--start", type=pathlib.Path, help="go on from the weights of this saved tracker")
     parser.add_argument(
         "--set",
         nargs="*",
@@ -54,6 +55,8 @@ def main() -> None:
     tracker = PhysicsVAETracker(random_state=0, verbose=2)
     if options.encoder == "paper":
         tracker = PhysicsVAETracker.paper(random_state=0).set_params(verbose=2)
+    if options.start is not None:
+        tracker = load(options.start).set_params(warm_start=True)
     pairs = [item.split("=", 1) for item in options.set]
     tracker.set_params(**{name: ast.literal_eval(value) for name, value in pairs})
     with tempfile.TemporaryDirectory() as folder:
