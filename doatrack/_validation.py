@@ -16,6 +16,7 @@ from doatrack.exceptions import InvalidInputError
 
 __all__ = [
     "check_array",
+    "check_bool",
     "check_choice",
     "check_int",
     "check_probability",
@@ -44,6 +45,13 @@ def check_choice(name: str, value: object, options: Iterable[str]) -> str:
     raise InvalidInputError(f"{name} must be one of the known names, got {value!r}. {did_you_mean(value, names)}")
 
 
+def check_bool(name: str, value: object) -> bool:
+    """Return `value` if it is True or False."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise InvalidInputError(f"{name} must be True or False, got {value!r} of type {type(value).__name__}.")
+
+
 def check_int(name: str, value: object, minimum: int | None = None, maximum: int | None = None) -> int:
     """Return `value` as an int within [minimum, maximum]."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
@@ -65,7 +73,10 @@ def check_real(
     """Return `value` as a finite float within [minimum, maximum]."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InvalidInputError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise InvalidInputError(f"{name} must be finite, got {number}.")
     too_low = minimum is not None and (number <= minimum if exclusive_minimum else number < minimum)
@@ -108,12 +119,15 @@ def check_array(name: str, value: object, shape: Sequence[int | str], *, finite:
     InvalidInputError
         On another shape, on values that are not real numbers, or not finite.
     """
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        given = _plain_array(name, value)
+        array = np.asarray(given, dtype=np.float64) if given.dtype.kind != "c" else None
+    except InvalidInputError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(f"{name} must be an array of real numbers, got {type(value).__name__}.") from error
+    if array is None:
+        raise InvalidInputError(f"{name} must be an array of real numbers, got complex ones. Take the real part.")
     open_front = bool(shape) and shape[0] == "..."
     wanted = list(shape[1:] if open_front else shape)
     tail = array.shape[array.ndim - len(wanted) :] if array.ndim >= len(wanted) else None
@@ -124,6 +138,25 @@ def check_array(name: str, value: object, shape: Sequence[int | str], *, finite:
     if finite and not np.isfinite(array).all():
         raise InvalidInputError(f"{name} must be finite, got {_count_bad(array)} in an array of shape {array.shape}.")
     return array
+
+
+def _plain_array(name: str, value: object) -> NDArray[Any]:
+    """Return a NumPy array; masked entries have no value, and tensors must hold values that NumPy knows."""
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise InvalidInputError(
+                f"{name} must hold a value everywhere, got a masked array with {np.ma.count_masked(value)} masked "
+                "entries. Fill or leave out these."
+            )
+        return np.asarray(value.data)
+    if hasattr(value, "detach"):
+        try:
+            return np.asarray(value.detach().cpu().numpy())
+        except (TypeError, RuntimeError) as error:  # bfloat16, sparse, without data (meta)
+            raise InvalidInputError(
+                f"{name} must be a tensor that NumPy can hold: {error}. Convert it with x.float().to_dense()."
+            ) from error
+    return np.asarray(value)
 
 
 def _count_bad(array: FloatArray) -> str:
@@ -170,9 +203,15 @@ def check_waveform(waveform: object, n_mics: int | None = None, *, name: str = "
         On another shape, another number of channels (with a hint where the array looks transposed), NaN or
         infinite samples, complex or non-numeric samples, or magnitudes beyond what float32 can square.
     """
-    if hasattr(waveform, "detach"):
-        waveform = waveform.detach().cpu().numpy()
-    array = np.asarray(waveform)
+    try:
+        array = _plain_array(name, waveform)
+    except InvalidInputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name} must be an array of the shape (n_mics, n_samples), got {type(waveform).__name__} that is none: "
+            f"{error}"
+        ) from error
     if array.dtype.kind not in "fiu":
         raise InvalidInputError(
             f"{name} must hold real samples (float or integer), got the type {array.dtype}. "

@@ -4,15 +4,22 @@ import copy
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from doatrack._validation import check_choice, check_int, check_real
+from doatrack._validation import (
+    check_array,
+    check_choice,
+    check_int,
+    check_real,
+    check_unit_vectors,
+    check_weights,
+)
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import WINDOWS, FrameSettings
@@ -21,6 +28,9 @@ from doatrack.metrics import mean_angular_error_deg, truth_at_frames
 from doatrack.tracking import Track
 
 __all__ = ["BaseTracker", "FrameEstimates", "per_recording", "search_grid", "sort_arguments"]
+
+
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +166,9 @@ class BaseTracker(BaseEstimator):
             doa, weight = frames.doa, frames.activity.astype(float)
             if truth is not None:
                 doa, weight = self._align(truth[k], frames, recordings.name(k))
-            rows.append((doa, frames, weight if weights is None else np.asarray(weights[k], dtype=float)))
+            if weights is not None:
+                weight = check_weights(f"sample_weight of {recordings.name(k)}", weights[k], len(doa))
+            rows.append((doa, frames, weight))
         if y is None:
             total = sum(float(w.sum()) for _, _, w in rows)
             if total <= 0:
@@ -259,16 +271,18 @@ class BaseTracker(BaseEstimator):
         )
 
     def _align(self, truth: Any, frames: FrameEstimates, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        table = np.asarray(truth, dtype=np.float64)
+        table = check_array(f"The truth of {name}", truth, ("...",), finite=False)
         if table.ndim == 2 and table.shape[1] == 5:
             doa, active = truth_at_frames(table, self.frame_times(len(frames.doa)))
-            return np.asarray(doa, dtype=np.float64), active.astype(np.float64)
+            # between two rows lies a chord, shorter than 1
+            length = np.linalg.norm(doa, axis=1, keepdims=True)
+            return np.asarray(doa / length, dtype=np.float64), active.astype(np.float64)
         if table.shape != frames.doa.shape:
             raise InvalidInputError(
                 f"The truth of {name} must be one unit vector per frame, {frames.doa.shape}, or rows of time_s, x, y, "
                 f"z, active, got the shape {table.shape}."
             )
-        return table, frames.activity.astype(np.float64)
+        return check_unit_vectors(f"The truth of {name}", table), frames.activity.astype(np.float64)
 
     def _check_parameters(self) -> None:
         check_int("sample_rate", self.sample_rate, 1000)
@@ -281,6 +295,14 @@ class BaseTracker(BaseEstimator):
         state = dict(super().__getstate__())
         state.pop("_tables", None)
         return state
+
+    def _tables_for(self, build: Callable[[Any], _T]) -> _T:
+        """Return what follows from array, grid and parameters, computed once for as long as these stay the same."""
+        key = repr((self.get_params(deep=False), self.array_.positions.tolist(), id(self.grid_)))
+        kept = self.__dict__.get("_tables")
+        if kept is None or kept[0] != key:
+            kept = self._tables = (key, build(self))
+        return kept[1]
 
     def _forget_tables(self) -> None:
         """Drop what is computed from array and parameters."""
@@ -349,7 +371,12 @@ def per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] |
         return None
     if recordings.container == "single" and not isinstance(values, (list, tuple)):
         return [values]
-    items: Sequence[Any] = list(values)
+    try:
+        items: Sequence[Any] = list(values)
+    except TypeError as error:
+        raise InvalidInputError(
+            f"{name} must hold one entry per recording, {len(recordings)}, got {type(values).__name__}."
+        ) from error
     if recordings.container == "single" and len(items) != 1:
         items = [values]
     if len(items) != len(recordings):

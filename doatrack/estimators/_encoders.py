@@ -1,6 +1,5 @@
 """The encoders that a tracker can be built with, by name."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ __all__ = ["ENCODERS", "build_encoder", "lag_settings"]
 _PAPER_LAGS = 64  # lost from the paper's text; its Table 6 fits 64
 _MAP_LAG_STEP = 0.366  # samples: about 5.7 points per period at 8 kHz, where speech has little left
 
-ENCODERS: dict[str, Callable[..., nn.Module]] = {"map": MapEncoder, "paper": PairEncoder}
+ENCODERS: dict[str, type[nn.Module]] = {"map": MapEncoder, "paper": PairEncoder}
 
 
 def lag_settings(encoder: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import nn
 
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._base import BaseTracker, per_recording, sort_arguments
-from doatrack.exceptions import ArrayMismatchWarning, DoatrackError, InvalidInputError
+from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
 from doatrack.geometry import MicArray
 from doatrack.training import Checkpoint
 
@@ -90,11 +90,11 @@ class LearnedTracker(BaseTracker):
 
     @contextlib.contextmanager
     def _nothing_lost(self) -> Iterator[None]:
-        """Leave the tracker as it was where the input is refused."""
+        """Leave the tracker as it was where the input is refused, a disk is full or the user stops."""
         before = dict(self.__dict__)
         try:
             yield
-        except DoatrackError:
+        except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
@@ -105,7 +105,14 @@ class LearnedTracker(BaseTracker):
             kept = Checkpoint(pathlib.Path(self.checkpoint), {}).stored("seed")
             if kept is not None:
                 return int(kept)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        try:
+            generator = check_random_state(self.random_state)
+        except ValueError as error:
+            raise InvalidInputError(
+                "random_state must be None, a whole number from 0 to 4294967295 or a numpy RandomState, "
+                f"got {self.random_state!r}."
+            ) from error
+        return int(generator.randint(2**31 - 1))
 
     def _scratch(self) -> pathlib.Path | None:
         """Where features are kept while learning: beside the checkpoint, whose disk was chosen for this."""

@@ -1,5 +1,6 @@
 """The unsupervised tracker: a variational encoder taught by a physics decoder."""
 
+import copy
 import os
 import pathlib
 import tempfile
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from doatrack._validation import check_choice, check_int, check_real
+from doatrack._validation import check_bool, check_choice, check_int, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.distributions import credible_angle
 from doatrack.estimators._base import FrameEstimates, per_recording, search_grid
@@ -301,8 +302,12 @@ class PhysicsVAETracker(LearnedTracker):
             )
         if self.width is not None:
             check_int("width", self.width, 4)
-        for name in ("gamma", "gamma_initial", "sigma", "sigma_initial", "learning_rate", "final_learning_rate"):
+        for name in ("gamma", "gamma_initial", "learning_rate", "final_learning_rate"):
             check_real(name, getattr(self, name), 0.0, exclusive_minimum=True)
+        for name in ("sigma", "sigma_initial"):
+            check_real(name, getattr(self, name), 0.0, 100.0, exclusive_minimum=True)
+        for name in ("learn_sigma", "warm_start"):
+            check_bool(name, getattr(self, name))
         check_real("beta", self.beta, 0.0)
         check_real("motion_concentration", self.motion_concentration, 0.0)
         for name in ("n_epochs", "batch_size", "crop_frames", "pairs_per_step"):
@@ -336,8 +341,9 @@ class PhysicsVAETracker(LearnedTracker):
             )
         self._forget_tables()
         self.grid_ = self._search_grid()
-        if not self.learn_sigma:
-            self.decoder_ = PhysicsDecoder(self.sigma)
+        # learning works in place: a run that breaks off must not leave half of it behind
+        self.encoder_ = copy.deepcopy(self.encoder_)
+        self.decoder_ = copy.deepcopy(self.decoder_) if self.learn_sigma else PhysicsDecoder(self.sigma)
 
     def _learn(
         self, recordings: Recordings, activity: list[NDArray[np.bool_]] | None, *, n_epochs: int, settled: bool
@@ -409,9 +415,12 @@ class PhysicsVAETracker(LearnedTracker):
         return FrameEstimates(doa, calibrated, angle, stream.activity(), per_frame)
 
     def _runtime(self) -> "_Tables":
-        if "_tables" not in self.__dict__:
-            self._tables = _Tables(self)
-        return self._tables
+        if not isinstance(self.encoder_, ENCODERS[check_choice("encoder", self.encoder, ENCODERS)]):
+            raise InvalidInputError(
+                f"encoder={self.encoder!r} was set after fit, and the learned weights are another encoder's. "
+                "Set it back, or fit again."
+            )
+        return self._tables_for(_Tables)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         arrays = self._weights() | {"grid_directions": self.grid_.directions}

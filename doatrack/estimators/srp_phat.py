@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack._validation import check_array, check_real
+from doatrack._validation import check_array, check_bool, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._base import BaseTracker, FrameEstimates, search_grid
 from doatrack.exceptions import InvalidInputError
@@ -128,6 +128,7 @@ class SRPPHAT(BaseTracker):
     def _fit(
         self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
     ) -> None:
+        check_bool("refine", self.refine)
         check_real("lag_step", self.lag_step, 0.0, 1.0, exclusive_minimum=True)
         grid = self._search_grid()
         _pair_rows(self.pairs, array)
@@ -159,9 +160,7 @@ class SRPPHAT(BaseTracker):
         return srp_map(gcc[:, tables.rows] if tables.rows is not None else gcc, tables.steering)
 
     def _runtime(self) -> "_Tables":
-        if "_tables" not in self.__dict__:
-            self._tables = _Tables(self)
-        return self._tables
+        return self._tables_for(_Tables)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         return {}, {"grid_directions": self.grid_.directions, "grid_weights": self.grid_.weights}

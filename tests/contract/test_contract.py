@@ -338,3 +338,32 @@ def test_score_of_silence_without_truth_is_refused(estimator, corpus):
     estimator.fit(corpus.signals, corpus.array)
     with pytest.raises(NoActivityError, match="score without truth needs active frames"):
         estimator.score(np.zeros((4, 6000)))
+
+
+def test_parameters_set_after_fit_act_at_once_whatever_was_called_before(estimator, corpus):
+    fresh = clone(estimator).fit(corpus.signals, corpus.array)
+    used = clone(estimator).fit(corpus.signals, corpus.array)
+    used.predict(corpus.signals[0])
+    for fitted in (fresh, used):
+        fitted.set_params(hop_length=500, speed_of_sound=330.0)
+    assert np.array_equal(fresh.predict(corpus.signals[0]), used.predict(corpus.signals[0]))
+    track = used.track(corpus.signals[0])
+    assert np.allclose(np.diff(track.times), 500 / 16000)
+    assert len(track.times) == 1 + (corpus.signals[0].shape[1] - 1024) // 500
+
+
+def test_a_refit_that_breaks_off_leaves_the_tracker_as_it_was(learned, corpus, monkeypatch):
+    learned.fit(corpus.signals, corpus.array)
+    before = learned.predict(corpus.signals[0])
+
+    def stop_at_the_end(loop, event, *values):
+        if event == "on_epoch_end":
+            raise KeyboardInterrupt
+
+    for go_on in (False, True):
+        learned.set_params(warm_start=go_on)
+        with monkeypatch.context() as patch:
+            patch.setattr("doatrack.training.loop.TrainingLoop._tell", stop_at_the_end)
+            with pytest.raises(KeyboardInterrupt):
+                learned.fit(corpus.signals[1:], corpus.array)
+        assert np.array_equal(learned.predict(corpus.signals[0]), before)

@@ -158,7 +158,7 @@ def test_random_state_may_be_a_number_a_generator_or_none(quick, signals, array)
     assert not torch.equal(second, number)
     one, other = (weights(quick(random_state=None).fit(signals, array)) for _ in range(2))
     assert not torch.equal(one, other)
-    with pytest.raises(ValueError, match="seed"):
+    with pytest.raises(InvalidInputError, match="random_state must be None, a whole number"):
         quick(random_state="five").fit(signals, array)
 
 
