@@ -282,7 +282,8 @@ class BaseTracker(BaseEstimator):
                 f"The truth of {name} must be one unit vector per frame, {frames.doa.shape}, or rows of time_s, x, y, "
                 f"z, active, got the shape {table.shape}."
             )
-        return check_unit_vectors(f"The truth of {name}", table), frames.activity.astype(np.float64)
+        check_unit_vectors(f"The truth of {name}", table)
+        return np.asarray(table, dtype=np.float64), frames.activity.astype(np.float64)
 
     def _check_parameters(self) -> None:
         check_int("sample_rate", self.sample_rate, 1000)

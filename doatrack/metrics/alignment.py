@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from doatrack._validation import FloatArray, check_array, check_times
+from doatrack._validation import FloatArray, check_array, check_times, check_unit_vectors
 from doatrack.exceptions import InvalidInputError
 
 __all__ = ["truth_at_frames"]
 
 _ACTIVE_SHARE = 2 / 3
+_UNIT_TOLERANCE = 0.01  # files hold rounded numbers
+_NO_CHORD = 1e-9
 _HALF_STEP_OF_ONE_FRAME = 0.1
 
 
@@ -30,13 +32,14 @@ def truth_at_frames(rows: ArrayLike, frame_times: ArrayLike) -> tuple[FloatArray
     Returns
     -------
     doa : ndarray of shape (n_frames, 3)
-        Chords between unit vectors: their direction is what counts. NaN where a neighbouring row is unknown.
+        Chords between unit vectors: their direction is what counts. NaN where a neighbouring row is unknown, and
+        halfway between opposite directions.
     active : ndarray of bool, shape (n_frames,)
 
     Raises
     ------
     InvalidInputError
-        On another shape, or times that do not increase.
+        On another shape, times that do not increase, or directions that are no unit vectors (within 1 %).
 
     Notes
     -----
@@ -54,7 +57,9 @@ def truth_at_frames(rows: ArrayLike, frame_times: ArrayLike) -> tuple[FloatArray
     if len(table) == 0:
         raise InvalidInputError("truth rows must hold at least one row (time_s, x, y, z, active), got none.")
     row_times, times = check_times("the time_s of truth rows", table[:, 0]), check_times("frame_times", frame_times)
+    check_unit_vectors("x, y, z of truth rows", table[:, 1:4], tolerance=_UNIT_TOLERANCE)
     doa = np.stack([np.interp(times, row_times, table[:, axis]) for axis in (1, 2, 3)], axis=1)
+    doa[np.linalg.norm(doa, axis=1) < _NO_CHORD] = np.nan
     return doa, _active_frames(row_times, table[:, 4], times)
 
 

@@ -165,3 +165,22 @@ def test_a_file_is_named_and_only_opened_when_it_is_read(file, tmp_path):
         list(view.blocks(0))
     with pytest.raises(InvalidInputError, match=r"one\.wav must have 4 channels"):
         list(view.blocks(1))
+
+
+@pytest.mark.parametrize(
+    ("signals", "message"),
+    [
+        (np.ma.masked_less(waves(1)[0], 0), "waveform must hold a value everywhere, got a masked array with"),
+        (torch.zeros(3, 500, dtype=torch.bfloat16), "waveform must be a tensor that NumPy can hold"),
+        (torch.zeros(3, 500, device="meta"), "waveform must be a tensor that NumPy can hold"),
+        (torch.zeros(3, 500).to_sparse(), "waveform must be a tensor that NumPy can hold"),
+        ([[[1.0, 2.0], [3.0]]], r"recording 0 must be an array of the shape \(n_mics, n_samples\), got list"),
+    ],
+)
+def test_samples_that_are_no_array_of_numbers(signals, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Recordings(signals, 3)[0]
+
+
+def test_masked_array_without_gaps_is_an_array():
+    np.testing.assert_array_equal(Recordings(np.ma.masked_array(waves(1)[0]), 3)[0], waves(1)[0])

@@ -253,3 +253,17 @@ def test_centimetres_are_warned_of_once():
 def test_messages_of_methods(call, message):
     with pytest.raises(InvalidInputError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ([[10**400, 0, 0], [0, 0, 0]], "must be an array of real numbers"),
+        (np.eye(3) + 0.1j, "must be an array of real numbers, got complex"),
+        (np.ma.masked_equal(np.eye(3), 1), "must hold a value everywhere, got a masked array with 3 masked"),
+        (torch.zeros(3, 3, device="meta"), "must be a tensor that NumPy can hold"),
+    ],
+)
+def test_positions_that_are_no_numbers(positions, message):
+    with pytest.raises(InvalidInputError, match=f"positions {message}"):
+        MicArray(positions)

@@ -102,3 +102,14 @@ def test_unknown_rows_make_unknown_and_inactive_frames():
 def test_wrong_input_is_named(rows, times, message):
     with pytest.raises(InvalidInputError, match=message):
         truth_at_frames(rows, times)
+
+
+def test_truth_rows_must_be_unit_vectors():
+    with pytest.raises(InvalidInputError, match=r"x, y, z of truth rows must hold unit vectors .* length 0"):
+        truth_at_frames([[0.0, 0, 0, 0, 1], [1.0, 0, 0, 0, 1]], [0.5])
+
+
+def test_halfway_between_opposite_directions_is_unknown():
+    doa, _ = truth_at_frames([[0.0, 1, 0, 0, 1], [1.0, -1, 0, 0, 1]], [0.25, 0.5])
+    assert np.isfinite(doa[0]).all()
+    assert np.isnan(doa[1]).all()

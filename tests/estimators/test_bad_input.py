@@ -1,0 +1,72 @@
+"""Truth, weights and signals of the wrong kind are refused in words, and never turned into a figure."""
+
+import numpy as np
+import pytest
+import torch
+
+from doatrack import SRPPHAT
+from doatrack.exceptions import InvalidInputError
+
+
+@pytest.fixture(scope="module")
+def fitted(array, signals):
+    return SRPPHAT(n_directions=64, win_length=1024, hop_length=768).fit(signals[0], array)
+
+
+@pytest.fixture(scope="module")
+def facing(fitted, signals):
+    """Truth: always in front."""
+    return np.tile([1.0, 0, 0], (len(fitted.predict(signals[0])), 1))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (2.0, r"sample_weight of waveform must have the shape \(n_frames\), got \(\)"),
+        ([1.0], r"sample_weight of waveform must have .* got"),
+        (np.ones((3, 1)), "sample_weight of waveform must have the shape"),
+        (np.array(["a", "b"]), "sample_weight of waveform must be an array of real numbers"),
+    ],
+)
+def test_weights_that_are_not_one_per_frame(fitted, signals, facing, labelled, weight, message):
+    with pytest.raises(InvalidInputError, match=message):
+        fitted.score(signals[0], facing if labelled else None, weight)
+
+
+@pytest.mark.parametrize(("bad", "message"), [(-1.0, "at least 0"), (np.nan, "finite")])
+def test_weights_without_truth_are_checked_too(fitted, signals, facing, bad, message):
+    with pytest.raises(InvalidInputError, match=f"sample_weight of waveform must be {message}"):
+        fitted.score(signals[0], sample_weight=np.full(len(facing), bad))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda y: "front", "The truth of waveform must be an array of real numbers, got str"),
+        (lambda y: y + 1j, "The truth of waveform must be an array of real numbers, got complex"),
+        (lambda y: 2 * y, "The truth of waveform must hold unit vectors .* length 2"),
+        (lambda y: 0 * y, "The truth of waveform must hold unit vectors .* length 0"),
+        (lambda y: np.ma.masked_array(y, mask=True), "The truth of waveform must hold a value everywhere"),
+    ],
+)
+def test_truth_that_is_none(fitted, signals, facing, make, message):
+    with pytest.raises(InvalidInputError, match=message):
+        fitted.score(signals[0], make(facing))
+
+
+def test_truth_may_be_a_tensor_that_learns(fitted, signals, facing):
+    expected = fitted.score(signals[0], facing)
+    assert fitted.score(signals[0], torch.tensor(facing, requires_grad=True)) == expected
+
+
+def test_truth_rows_far_apart_are_directions_in_between(fitted, signals):
+    # a chord of a quarter turn is down to 0.71 long
+    rows = [[0.0, 1, 0, 0, 1], [4.0, 0, 1, 0, 1]]
+    assert -180 <= fitted.score(signals[0], rows, np.ones(len(fitted.predict(signals[0])))) < 0
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight"])
+def test_something_else_than_one_entry_per_recording(fitted, signals, name):
+    with pytest.raises(InvalidInputError, match=f"{name} must hold one entry per recording, 2, got int"):
+        fitted.score(list(signals[:2]), **{name: 5})
