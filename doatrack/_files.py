@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import itertools
 import os
 import pathlib
@@ -39,7 +40,7 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     FileNotFoundError
         If the folder does not exist.
     OSError
-        If writing fails, for example on a full disk; the message names the file.
+        If writing fails, for example on a full disk, or `path` is a device; the message names the file.
 
     Examples
     --------
@@ -51,6 +52,8 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     'kept whole or not at all'
     """
     target = pathlib.Path(os.path.realpath(path))
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise OSError(errno.EINVAL, f"{path} cannot be written: it is a device or a pipe, not a file. Name a file.")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"The folder {target.parent} does not exist; create it before writing {target.name}.")
     part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")

@@ -145,8 +145,8 @@ def _plain_array(name: str, value: object) -> NDArray[Any]:
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise InvalidInputError(
-                f"{name} must hold a value everywhere, got a masked array with {int(np.ma.getmaskarray(value).sum())} masked "
-                "entries. Fill or leave out these."
+                f"{name} must hold a value everywhere, got a masked array with "
+                f"{int(np.ma.getmaskarray(value).sum())} masked entries. Fill or leave out these."
             )
         return np.asarray(value.data)
     if hasattr(value, "detach"):

@@ -111,3 +111,11 @@ def test_text_table_gives_all_columns_and_empty_cells(tmp_path):
     ]
     with pytest.raises(InvalidInputError, match="has no column 'sex'"):
         read_text_table(file, ["sex"])
+
+
+def test_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe cannot be written: it is a device or a pipe, not a file"):
+        atomic_write_bytes(tmp_path / "pipe", b"new")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]

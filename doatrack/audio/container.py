@@ -2,9 +2,10 @@
 
 import os
 import struct
+import zlib
 from typing import BinaryIO
 
-__all__ = ["cut_off_reason"]
+__all__ = ["cut_off_reason", "damage_reason"]
 
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)  # what writers to a pipe put where the size belongs
 _LAST_PAGE = 2 * 65307  # bytes; an Ogg page is at most half of it
@@ -68,3 +69,49 @@ def _missing_end(file: BinaryIO) -> str:
     n_segments = page[26] if len(page) > 26 else 256
     complete = len(page) >= 27 + n_segments and len(page) >= 27 + n_segments + sum(page[27 : 27 + n_segments])
     return "" if complete and page[5] & 4 else "its last page is missing or incomplete"
+
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def damage_reason(path: str | os.PathLike[str]) -> str:
+    """Say in words which page of an Ogg file is damaged; empty if none is, and for other files.
+
+    The decoder leaves damaged pages out, so that all that follows comes too early.
+
+    Parameters
+    ----------
+    path : path-like
+        An existing file.
+
+    Returns
+    -------
+    str
+        A clause for a message, or an empty text.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(b"OggS" + bytes(40))
+    ...     file.flush()
+    ...     damage_reason(file.name)
+    'its page at byte 0 does not fit its checksum'
+    """
+    with open(path, "rb") as file:
+        if file.read(4) != b"OggS":
+            return ""
+        file.seek(0)
+        while head := file.read(27):
+            place = file.tell() - len(head)
+            segments = file.read(head[26]) if len(head) == 27 else b""
+            page = head[:22] + bytes(4) + head[26:] + segments + file.read(sum(segments))
+            if head[:4] != b"OggS" or _ogg_checksum(page) != int.from_bytes(head[22:26], "little"):
+                return f"its page at byte {place} does not fit its checksum"
+    return ""
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Return the CRC-32 of Ogg: zlib's with the bits of each byte in reverse order, and neither complement."""
+    crc = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{crc:032b}"[::-1], 2)

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from doatrack.audio.container import cut_off_reason
+from doatrack.audio.container import cut_off_reason, damage_reason
 from doatrack.exceptions import AudioFileError
 
 __all__ = ["open_sound_file", "read_pieces"]
@@ -50,12 +50,15 @@ def open_sound_file(path: str | os.PathLike[str]) -> Any:
     try:
         _check_is_file(pathlib.Path(path))
         reason = cut_off_reason(path)
+        damage = damage_reason(path)
     except AudioFileError:
         raise
     except (OSError, ValueError) as error:
         raise AudioFileError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}.") from error
     if reason:
         raise AudioFileError(f"{path} is cut off: {reason}. Copy or record it again.")
+    if damage:
+        raise AudioFileError(f"{path} is damaged: {damage}. Copy or record it again.")
     try:
         file = soundfile.SoundFile(os.fspath(path))
     except (RuntimeError, TypeError, ValueError, OSError) as error:

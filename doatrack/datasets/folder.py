@@ -50,7 +50,8 @@ def find_recordings(
     found = [file for path in named for file in (_in_folder(path, recursive) if path.is_dir() else [path])]
     once: dict[pathlib.Path, pathlib.Path] = {}
     for file in found:
-        once.setdefault(file.resolve(), file)
+        # unlike resolve, realpath leaves a link to itself to the reader
+        once.setdefault(pathlib.Path(os.path.realpath(file)), file)
     return list(once.values())
 
 

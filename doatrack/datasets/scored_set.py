@@ -18,6 +18,7 @@ from doatrack.datasets.folder import AUDIO_SUFFIXES
 from doatrack.datasets.truth import read_truth, write_truth
 from doatrack.exceptions import InvalidInputError, OutputExistsError
 from doatrack.geometry import MicArray
+from doatrack.tracking import is_track_csv
 
 __all__ = ["SceneLike", "ScoredSet", "write_scored_set"]
 
@@ -88,7 +89,7 @@ class ScoredSet:
         _check_companions(self.folder, set(sounds), set(truths))
         self.names: list[str] = sorted(sounds)
         self.paths: list[pathlib.Path] = [sounds[name] for name in self.names]
-        self.truths: list[FloatArray] = [read_truth(truths[name]) for name in self.names]
+        self.truths: list[FloatArray] = [_read_truth(truths[name]) for name in self.names]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -140,6 +141,15 @@ def _sounds_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     if not sounds:
         raise InvalidInputError(f"The scored set {folder} holds no recording ({', '.join(AUDIO_SUFFIXES)}).")
     return sounds
+
+
+def _read_truth(path: pathlib.Path) -> FloatArray:
+    if is_track_csv(path):
+        raise InvalidInputError(
+            f"{path} is a track that doatrack wrote, an estimate and no truth: nothing can be scored with it. Put the "
+            "truth there, and tracks into a folder of their own."
+        )
+    return read_truth(path)
 
 
 def _check_companions(folder: pathlib.Path, sounds: set[str], truths: set[str]) -> None:

@@ -119,6 +119,15 @@ def test_flac_damaged_in_the_middle(write):
         read_audio(path)
 
 
+def test_ogg_damaged_in_the_middle_is_not_read_as_a_shorter_one(write):
+    path, _ = write("a.ogg", n_samples=48000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(AudioFileError, match=r"a\.ogg is damaged: its page at byte \d+ does not fit its checksum"):
+        read_audio(path)
+
+
 def test_flac_of_unknown_length(write):
     path, _ = write("a.flac")
     content = bytearray(path.read_bytes())

@@ -59,3 +59,8 @@ def test_folder_without_recordings_says_where_some_are(tree):
         find_recordings(tree / "only")
     with pytest.raises(InvalidInputError, match=r"folder\.wav holds no recording \(\.wav, \.flac, \.ogg\)\.$"):
         find_recordings(tree / "folder.wav")
+
+
+def test_link_to_itself_is_left_to_the_reader(tmp_path):
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    assert find_recordings(tmp_path / "loop.wav") == [tmp_path / "loop.wav"]

@@ -10,6 +10,7 @@ import soundfile
 from doatrack.datasets import ScoredSet, write_scored_set
 from doatrack.exceptions import AudioFileError, InvalidInputError, OutputExistsError
 from doatrack.geometry import MicArray
+from doatrack.tracking import Track
 
 ARRAY = MicArray([[0.05, 0, 0], [-0.05, 0, 0], [0, 0.05, 0]], name="three")
 NAMES = ["omni_01", "omni_00"]
@@ -118,6 +119,10 @@ def test_info_is_not_needed_until_asked_for(folder):
         (lambda f: shutil.copy(f / "omni_00.wav", f / "omni_00.flac"), "two recordings of one scene"),
         (lambda f: (f / "omni_00.csv").write_text("time_s,x,y,z\n"), r"omni_00\.csv has no column 'active'"),
         (lambda f: [p.unlink() for p in f.glob("omni*")], "holds no recording"),
+        (
+            lambda f: Track([0.1], [[1, 0, 0]], [1.0], [0.1], [True]).to_csv(f / "omni_00.csv"),
+            r"omni_00\.csv is a track that doatrack wrote, an estimate and no truth",
+        ),
         (shutil.rmtree, "set is not a folder"),
     ],
 )
