@@ -299,9 +299,10 @@ class BaseTracker(BaseEstimator):
 
     def _tables_for(self, build: Callable[[Any], _T]) -> _T:
         """Return what follows from array, grid and parameters, computed once for as long as these stay the same."""
-        key = repr((self.get_params(deep=False), self.array_.positions.tolist(), id(self.grid_)))
+        key = repr((self.get_params(deep=False), self.array_.positions.tolist()))
         kept = self.__dict__.get("_tables")
         if kept is None or kept[0] != key:
+            self.grid_ = self._search_grid()
             kept = self._tables = (key, build(self))
         return kept[1]
 

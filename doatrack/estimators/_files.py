@@ -14,13 +14,20 @@ from doatrack.persistence import read_model_file, write_model_file
 
 __all__ = ["load", "save_estimator"]
 
+_OF_THE_MOMENT = ("checkpoint", "verbose")
+"""Parameters of a run, not of a model: another user's folders and progress bars are none of a file's business."""
+
 
 def save_estimator(estimator: BaseTracker, path: pathlib.Path) -> None:
     """Write an estimator's parameters, array and learned state to one file."""
     values, arrays = estimator._state()
     header = {
         "estimator": type(estimator).__name__,
-        "params": {name: _encode(name, value) for name, value in estimator.get_params(deep=False).items()},
+        "params": {
+            name: _encode(name, value)
+            for name, value in estimator.get_params(deep=False).items()
+            if name not in _OF_THE_MOMENT
+        },
         "array": _encode("array_", estimator.array_),
         "state": values,
     }
@@ -59,7 +66,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     if name not in classes:
         raise ModelFileError(f"{path} holds an unknown estimator, {name!r}. {did_you_mean(name, classes)}")
     try:
-        params = {key: _decode(value) for key, value in header["params"].items()}
+        params = {key: _decode(value) for key, value in header["params"].items() if key not in _OF_THE_MOMENT}
         estimator = classes[name](**params)
         estimator.array_ = _decode(header["array"])
         estimator._restore(header["state"], arrays)

@@ -136,6 +136,8 @@ class LearnedTracker(BaseTracker):
         return params | known | {"seed": self.seed_, "start": weights}
 
     def _moved(self) -> None:
+        if self.array_ == self.fitted_array_:
+            return
         warnings.warn(
             f"This tracker learned with {self.fitted_array_} and is now used with {self.array_}. Delays and directions "
             "are computed for the new array; how much the encoder's corrections help there, and that its credible "

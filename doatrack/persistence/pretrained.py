@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="0a474b3b6caaa6219fe171fde60f53a1ed81fee5244adc498c5156da349def46",
+        sha256="388d306aaf91622c044c4a1b6a89f530b5be741e97c6808efdcbe9e0998d30af",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }

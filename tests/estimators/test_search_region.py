@@ -1,5 +1,7 @@
 """A fitted tracker can be told where to look."""
 
+import copy
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -49,3 +51,29 @@ def test_what_has_no_grid_says_so(trackers):
         tracker.with_search_region((0, 90))
     with pytest.raises(InvalidInputError, match="No direction lies in"):
         trackers[0].with_search_region(elevation_range_deg=(80, 60))
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["srp-phat", "physics-vae"])
+def test_a_region_set_after_fit_is_not_ignored(trackers, kind, rng):
+    """Whether or not something was predicted in between, and after a move to another array."""
+    signals = noise(rng)
+    tracker = copy.deepcopy(trackers[kind])
+    expected = tracker.with_search_region(elevation_range_deg=(0, 90)).predict(signals)
+    tracker.predict(signals)
+    tracker.set_params(elevation_range_deg=(0, 90))
+    np.testing.assert_array_equal(tracker.predict(signals), expected)
+    np.testing.assert_array_equal(tracker.for_array(ARRAY).predict(signals), expected)
+
+
+def test_a_move_to_the_same_array_does_not_warn(trackers, recwarn):
+    for tracker in trackers:
+        tracker.for_array(ARRAY)
+    assert not recwarn.list
+
+
+def test_a_file_does_not_keep_what_belongs_to_the_run(trackers, tmp_path):
+    tracker = copy.deepcopy(trackers[1]).set_params(verbose=2, checkpoint=tmp_path / "run")
+    tracker.save(tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert loaded.checkpoint is None
+    assert loaded.verbose == PhysicsVAETracker().verbose
