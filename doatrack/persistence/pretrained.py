@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="388d306aaf91622c044c4a1b6a89f530b5be741e97c6808efdcbe9e0998d30af",
+        sha256="5cee229e52bfc3681389c842cdac012badeb6e617cf787a77fd8b134343a2fc9",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }

@@ -1,5 +1,6 @@
 """Model files: tensors and a JSON header in one safetensors file, nothing in it that could run."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ FORMAT_VERSION = 1
 """The version of the layout of the header that this library writes and reads."""
 
 _KEY = "doatrack"
+_DIGEST = "sha256"  # in the header: safetensors writes several metadata entries in any order
 _LENGTH_BYTES = 8  # a safetensors file begins with the length of its header, little-endian
 _LONGEST_HEADER = 100_000_000  # as in the safetensors format
 
@@ -57,10 +59,22 @@ def write_model_file(
     """
     try:
         text = json.dumps({**header, "format_version": FORMAT_VERSION}, sort_keys=True)
+        document = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"The header of the model file {path} must be plain JSON: {error}.") from error
     plain = {name: _storable(path, name, array) for name, array in tensors.items()}
-    atomic_write_bytes(path, save(plain, metadata={_KEY: text}))
+    signed = json.dumps({**document, _DIGEST: _digest(text, plain)}, sort_keys=True)
+    atomic_write_bytes(path, save(plain, metadata={_KEY: signed}))
+
+
+def _digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of header and tensors: one flipped bit in a weight would otherwise load as another model."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _storable(path: str | os.PathLike[str], name: str, value: NDArray[Any]) -> NDArray[Any]:
@@ -108,10 +122,15 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     """
     data = _read(path)
     header = _model_header(path, _safetensors_metadata(path, data))
+    given = header.pop(_DIGEST, None)
     try:
         loaded = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"The model file {path} is damaged: {error}. Copy or save it again.") from error
+    if given != _digest(json.dumps(header, sort_keys=True), loaded):
+        raise ModelFileError(
+            f"The model file {path} is damaged: its checksum does not fit its content. Copy or save it again."
+        )
     return header, {name: array.copy() for name, array in loaded.items()}
 
 

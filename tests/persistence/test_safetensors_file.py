@@ -187,3 +187,14 @@ def test_full_disk_keeps_the_old_model(model, monkeypatch):
         write_model_file(model, {"new": 1}, {})
     assert model.read_bytes() == before
     assert os.listdir(model.parent) == [model.name]
+
+
+def test_one_changed_bit_anywhere_is_noticed(tmp_path):
+    """In a weight or in a number of the header it would be another model that loads."""
+    path = tmp_path / "model.safetensors"
+    write_model_file(path, {"gamma": 10.0}, {"weight": np.arange(8, dtype=np.float32)})
+    whole = path.read_bytes()
+    for place in range(8, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ModelFileError):
+            read_model_file(path)
