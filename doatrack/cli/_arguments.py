@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from doatrack.cli._run import say
 from doatrack.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ __all__ = [
     "array_beside",
     "audio_files",
     "missing_array",
+    "note_ambiguity",
     "parse_range",
     "resolve_array",
 ]
 
 ARRAY_FILE = "array.json"
 
+_UPWARDS = 0.9  # z of a normal that counts as up
 _NUMBER = r"-?\d+(?:\.\d*)?|-?\.\d+"
 
 ArrayOption = Annotated[
@@ -112,6 +115,19 @@ def missing_array(what: str) -> InvalidInputError:
         f"{what} needs the geometry of the microphones: name a preset ('doatrack arrays' lists them) or a JSON file "
         f"with --array, or put {ARRAY_FILE} beside the recordings."
     )
+
+
+def note_ambiguity(array: "MicArray") -> None:
+    """Say what an array cannot tell apart, and which option helps; silent for a 3-D array."""
+    if not array.ambiguity:
+        return
+    lies_flat = array.kind == "planar" and array.normal is not None and array.normal[2] > _UPWARDS
+    advice = (
+        "Give --elevation 0 90 if sources are above it."
+        if lies_flat
+        else "Give --azimuth or --elevation with the side that sources are on, such as --azimuth -90 90 for the front."
+    )
+    say(f"Note: this array is {array.kind}: {array.ambiguity}. {advice}")
 
 
 def audio_files(paths: Sequence[pathlib.Path], channels: str | None) -> list["AudioFile"]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from doatrack._validation import check_choice
-from doatrack.cli._arguments import missing_array
+from doatrack.cli._arguments import missing_array, note_ambiguity
 from doatrack.estimators import SRPPHAT, PhysicsVAETracker, load
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import MicArray
@@ -80,4 +80,8 @@ class Trackers:
             tracker.fit(np.zeros((array.n_mics, tracker.win_length), dtype=np.float32), array)
         else:
             tracker = self._learned if self._learned.array_ == array else self._learned.for_array(array)
-        return tracker if self._region == (None, None) else tracker.with_search_region(*self._region)
+        if self._region != (None, None):
+            return tracker.with_search_region(*self._region)
+        if (tracker.azimuth_range_deg, tracker.elevation_range_deg) == (None, None):
+            note_ambiguity(array)
+        return tracker

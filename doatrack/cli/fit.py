@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doatrack.cli._arguments import ArrayOption, ChannelsOption, array_beside, audio_files, missing_array, resolve_array
+from doatrack.cli._arguments import (
+    ArrayOption,
+    AzimuthOption,
+    ChannelsOption,
+    ElevationOption,
+    array_beside,
+    audio_files,
+    missing_array,
+    note_ambiguity,
+    resolve_array,
+)
 from doatrack.cli._run import Failures, running, say
 from doatrack.exceptions import AudioFileError, InvalidInputError, ModelFileError, OutputExistsError
 
@@ -20,6 +30,8 @@ __all__ = ["run_fit"]
 _CHECKPOINT_FILE = "checkpoint.safetensors"
 _SCRATCH = "doatrack-*"
 
+Region = tuple[float, float] | None
+
 
 def run_fit(
     paths: Annotated[
@@ -31,7 +43,7 @@ def run_fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Passes over the recordings: 8 (map) or 300 (paper)."),
+        typer.Option(min=1, metavar="N", help="Passes over the recordings: 4 (map) or 300 (paper)."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of initial weights and random crops.")] = 0,
     encoder: Annotated[
@@ -39,6 +51,8 @@ def run_fit(
         typer.Option(metavar="NAME", help="map (small and quick, moves to other arrays) or paper (its full network)."),
     ] = "map",
     channels: ChannelsOption = None,
+    azimuth: AzimuthOption = None,
+    elevation: ElevationOption = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda or cuda:0.")] = "cpu",
 ) -> None:
     """Fit a tracker to recordings without labels and write it to one file.
@@ -49,10 +63,13 @@ def run_fit(
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     with running(lambda: _kept(checkpoint)) as failures:
         tracker = _tracker(encoder, epochs, seed, device)
+        _set_region(tracker, azimuth, elevation)
         _check_target(out)
         _check_checkpoint(checkpoint, resume)
         recordings = audio_files(paths, channels)
         chosen = _one_array(recordings, array)
+        if (azimuth, elevation) == (None, None):
+            note_ambiguity(chosen)
         readable = _readable(recordings, chosen.n_mics, tracker, failures)
         try:
             tracker.set_params(checkpoint=checkpoint).fit(readable, chosen)
@@ -81,6 +98,18 @@ def _tracker(encoder: str, epochs: int | None, seed: int, device: str) -> Any:
     tracker = PhysicsVAETracker() if encoder == "map" else PhysicsVAETracker.paper()
     tracker.set_params(random_state=seed, device=device, verbose=2)
     return tracker if epochs is None else tracker.set_params(n_epochs=epochs)
+
+
+def _set_region(tracker: Any, azimuth: Region, elevation: Region) -> None:
+    """Set the search region, or raise where there is none to look in."""
+    from doatrack.estimators._base import search_grid
+
+    if (azimuth, elevation) == (None, None):
+        return
+    if tracker.encoder == "paper":
+        raise InvalidInputError("--azimuth and --elevation need --encoder map: the paper's encoder points anywhere.")
+    search_grid("quasi_uniform", tracker.n_directions, azimuth, elevation)
+    tracker.set_params(azimuth_range_deg=azimuth, elevation_range_deg=elevation)
 
 
 def _check_target(out: pathlib.Path) -> None:

@@ -188,3 +188,43 @@ def test_the_encoder_of_the_paper(doatrack, original, tmp_path, monkeypatch):
     given = asked[0]
     assert given.pop("checkpoint") == tmp_path / "m.safetensors.checkpoint"
     assert given == {key: value for key, value in expected.items() if key != "checkpoint"}
+
+
+def test_the_search_region_is_kept_in_the_model(doatrack, original, tmp_path):
+    out = tmp_path / "m.safetensors"
+    done = doatrack("fit", original, "--out", out, "--epochs", 1, "--azimuth", 150, -150, "--elevation", 0, 90)
+    assert done.exit_code == 0, done.stderr
+    tracker = load(out)
+    assert (list(tracker.azimuth_range_deg), list(tracker.elevation_range_deg)) == ([150, -150], [0, 90])
+    directions = tracker.grid_.directions
+    assert (directions[:, 0] < 0).all()
+    assert (directions[:, 2] >= -1e-6).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--elevation", 90, 0), "No direction lies in azimuth None and elevation (90.0, 0.0)"),
+        (("--elevation", 0, 90, "--encoder", "paper"), "--azimuth and --elevation need --encoder map"),
+    ],
+)
+def test_a_region_that_cannot_be_is_refused_before_work(doatrack, original, tmp_path, arguments, message):
+    done = doatrack("fit", original, "--out", tmp_path / "m.safetensors", *arguments)
+    assert (done.exit_code, message in done.stderr) == (2, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_tells_the_epochs_of_the_estimators(doatrack):
+    from doatrack import PhysicsVAETracker
+
+    shown = " ".join(doatrack("fit", "--help").stdout.replace("│", " ").split())
+    expected = f"{PhysicsVAETracker().n_epochs} (map) or {PhysicsVAETracker.paper().n_epochs} (paper)"
+    assert expected in shown
+
+
+def test_a_flat_array_without_a_region_is_noted(doatrack, original, tmp_path):
+    line = ("fit", original, "--array", "respeaker_usb_4", "--epochs", 1)
+    done = doatrack(*line, "--out", tmp_path / "a.safetensors")
+    assert done.stderr.count("Note: this array is planar") == 1, done.stderr
+    done = doatrack(*line, "--out", tmp_path / "b.safetensors", "--elevation", 0, 90)
+    assert (done.exit_code, "Note:" in done.stderr) == (0, False)

@@ -259,3 +259,28 @@ def test_pictures_without_matplotlib_are_refused_before_any_work(doatrack, origi
     done = doatrack("track", original, *SRP, "--out", tmp_path / "out", "--plot")
     assert done.exit_code == 2
     assert "pip install 'doatrack[plot]'" in done.stderr
+
+
+def test_what_an_array_cannot_tell_apart_is_noted_once(doatrack, original, tmp_path):
+    line = ("track", original, *SRP, "--out", tmp_path / "out", "--array")
+    flat = doatrack(*line, "respeaker_usb_4").stderr
+    assert [text for text in flat.splitlines() if "Give --elevation 0 90 if sources are above it." in text] == [
+        f"Note: this array is planar: {MicArray.from_preset('respeaker_usb_4').ambiguity}. Give --elevation 0 90 if "
+        "sources are above it."
+    ]
+    assert "Note:" not in doatrack(*line, "respeaker_usb_4", "--elevation", 0, 90).stderr
+    assert "Note:" not in doatrack(*line, "tetrahedron_4").stderr
+    line_array = tmp_path / "line.json"
+    MicArray([[0.0, y, 0.0] for y in (-0.1, -0.03, 0.04, 0.1)]).to_json(line_array)
+    linear = doatrack(*line, line_array).stderr
+    assert linear.count("Note: this array is linear") == 1
+    assert "with the side that sources are on" in linear
+
+
+def test_a_model_with_a_region_needs_no_note(doatrack, original, tmp_path):
+    array = MicArray.from_preset("respeaker_usb_4")
+    path = tmp_path / "srp.safetensors"
+    silence = np.zeros((4, 4096))
+    SRPPHAT(n_directions=100, elevation_range_deg=(0, 90)).fit(silence, array).save(path)
+    done = doatrack("track", original, *SRP, "--array", "respeaker_usb_4", "--model", path, "--out", tmp_path / "out")
+    assert (done.exit_code, "Note:" in done.stderr) == (0, False), done.stderr
