@@ -4,8 +4,8 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Sequence, Sized
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Any, Protocol, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,8 @@ class SceneLike(Protocol):
 class ScoredSet:
     """A folder with `array.json` and, per scene, NAME.wav (or .flac, .ogg), NAME.csv and usually NAME.json.
 
+    It is a sequence of pairs, sound file and truth: `for path, truth in scored_set`, `path, truth = scored_set[-1]`.
+
     Parameters
     ----------
     folder : path-like
@@ -76,7 +78,9 @@ class ScoredSet:
     ...     write_scored_set(folder, [scene], array, ["omni_00"])
     ...     scenes = ScoredSet(folder)
     ...     scenes.names, scenes.read(0).shape, scenes.truths[0].shape, scenes.info(0)
+    ...     [(path.name, truth.shape) for path, truth in scenes]
     (['omni_00'], (2, 320), (1, 5), {'rt60': 0.3})
+    [('omni_00.wav', (1, 5))]
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -93,6 +97,12 @@ class ScoredSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __getitem__(self, index: SupportsIndex) -> tuple[pathlib.Path, FloatArray]:
+        return self.paths[index], self.truths[index]
+
+    def __iter__(self) -> Iterator[tuple[pathlib.Path, FloatArray]]:
+        return zip(self.paths, self.truths, strict=True)
 
     def __repr__(self) -> str:
         return f"ScoredSet({str(self.folder)!r}, n_scenes={len(self)}, array={self.array!r})"

@@ -43,6 +43,19 @@ def test_round_trip_keeps_every_sample(folder, scenes):
     assert back.info(0) == {"room": [3.0, 4.0, 2.5], "snr_db": 5.0, "n": 3}
 
 
+def test_set_is_a_sequence_of_sound_and_truth(folder, scenes):
+    back = ScoredSet(folder)
+    pairs = list(back)
+    assert [path for path, _ in pairs] == back.paths
+    for (_, truth), original in zip(pairs, reversed(scenes), strict=True):
+        np.testing.assert_allclose(truth, original.truth, atol=1e-6)
+    path, truth = back[-1]
+    assert path == back.paths[1]
+    assert truth is back.truths[1]
+    with pytest.raises(IndexError):
+        back[2]
+
+
 def test_same_scenes_give_the_same_files(folder, tmp_path, scenes):
     write_scored_set(tmp_path / "again", iter(scenes), ARRAY, NAMES)
     for path in folder.iterdir():
