@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+ANNOUNCE := Installing into $(VENV); PyTorch is large, this takes some minutes at the first time
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types imports clean
@@ -34,7 +35,6 @@ clean: ## remove the virtual environment and what was built
 # The environment is made anew when the requirements change; its stamps are written last, so a broken-off
 # installation is started again.
 $(VENV)/.made: pyproject.toml constraints.txt
-	@echo "Making the virtual environment $(VENV) (a few minutes: PyTorch is large)"
 	@python=; for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
 	  if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
 	done; \
@@ -48,13 +48,16 @@ $(VENV)/.made: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.made
+	@echo "$(ANNOUNCE)"
 	$(PIP) -e '.[plot]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.made
+	@echo "$(ANNOUNCE)"
 	$(PIP) -e '.[plot,test]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made
+	@echo "$(ANNOUNCE)"
 	$(PIP) -e '.[plot,test,dev]'
 	@touch $@
