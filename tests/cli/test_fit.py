@@ -6,6 +6,7 @@ import soundfile
 import torch
 
 from doatrack import MicArray, load
+from doatrack.exceptions import ArrayMismatchWarning
 from doatrack.training import TrainingLoop
 
 QUICK = ("--epochs", 3)
@@ -132,7 +133,7 @@ def test_a_full_disk_keeps_the_old_model_and_the_run(doatrack, scenes, fitted, m
     out = tmp_path / "m.safetensors"
     out.write_bytes(model.read_bytes())
     patch = full_disk("m.safetensors")
-    done = doatrack("fit", scenes, "--out", out, *QUICK)
+    done = doatrack("fit", scenes, "--out", out, *QUICK, "--overwrite")
     assert done.exit_code == 1
     assert "cannot be written: No space left on device. The file that was there is unchanged." in done.stderr
     assert out.read_bytes() == model.read_bytes()
@@ -228,3 +229,63 @@ def test_a_flat_array_without_a_region_is_noted(doatrack, original, tmp_path):
     assert done.stderr.count("Note: this array is planar") == 1, done.stderr
     done = doatrack(*line, "--out", tmp_path / "b.safetensors", "--elevation", 0, 90)
     assert (done.exit_code, "Note:" in done.stderr) == (0, False)
+
+
+def test_a_fit_goes_on_from_a_model(doatrack, original, model, tmp_path):
+    out = tmp_path / "m.safetensors"
+    line = ("fit", original, "--start", model)
+    done = doatrack(*line, "--out", out)
+    assert (done.exit_code, "Fitted to 3 recordings, 1 epoch. " in done.stdout) == (0, True), done.stderr
+    expected = load(model).partial_fit(sorted(original.glob("*.wav")))
+    expected.save(tmp_path / "expected")
+    assert same_weights(out, tmp_path / "expected")
+    assert not same_weights(out, model)
+    assert doatrack(*line, "--out", tmp_path / "twice", "--epochs", 2).exit_code == 0
+    assert len(load(tmp_path / "twice").history_) == len(load(out).history_) + 1
+
+
+def test_a_shipped_tracker_goes_on_with_another_array(doatrack, original, array, tmp_path, model, monkeypatch):
+    from doatrack import PhysicsVAETracker
+
+    asked = []
+    with pytest.warns(ArrayMismatchWarning):
+        other = load(model).for_array(array.select([0, 1, 2]))
+    monkeypatch.setattr(PhysicsVAETracker, "from_pretrained", lambda name: asked.append(name) or other)
+    done = doatrack("fit", original, "--start", "nao_head_12", "--out", tmp_path / "m.safetensors")
+    assert done.exit_code == 0, done.stderr
+    assert asked == ["nao_head_12"]
+    assert "Warning" not in done.stderr
+    assert load(tmp_path / "m.safetensors").array_ == array
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--encoder", "map"), "leave --encoder out"),
+        (("--resume",), "leave --resume out"),
+        (("--start", "nao_haed_12"), "is neither a file nor a tracker that comes with doatrack (nao_head_12)"),
+    ],
+)
+def test_what_does_not_go_with_start_is_refused(doatrack, original, model, tmp_path, arguments, message):
+    done = doatrack("fit", original, "--out", tmp_path / "m.safetensors", "--start", model, *arguments)
+    assert (done.exit_code, message in done.stderr) == (2, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_must_learn(doatrack, original, srp_model, tmp_path):
+    done = doatrack("fit", original, "--out", tmp_path / "m.safetensors", "--start", srp_model)
+    assert (done.exit_code, "holds a SRPPHAT, which learns nothing" in done.stderr) == (2, True)
+
+
+def test_a_finished_model_is_replaced_on_request_only(doatrack, original, model, tmp_path):
+    out = tmp_path / "m.safetensors"
+    out.write_bytes(model.read_bytes())
+    plain = doatrack("fit", original, "--out", out, "--epochs", 1)
+    assert (plain.exit_code, "or replace it: --overwrite" in plain.stderr) == (2, True)
+    resumed = doatrack("fit", original, "--out", out, "--epochs", 1, "--resume")
+    assert (resumed.exit_code, "is finished" in resumed.stderr) == (2, True)
+    assert out.read_bytes() == model.read_bytes()
+    done = doatrack("fit", original, "--out", out, "--epochs", 1, "--overwrite")
+    assert done.exit_code == 0, done.stderr
+    assert "Reading 3 recordings." in done.stderr
+    assert out.read_bytes() != model.read_bytes()
