@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from doatrack._validation import check_array
 from doatrack.audio.recordings import Recordings
 from doatrack.estimators._progress import ProgressBar, progress_over
 from doatrack.exceptions import InvalidInputError, NoActivityError
@@ -152,7 +153,7 @@ def store_features(
                     f"{recordings.name(k)} must be at least one frame long, {extractor.frames.win_length} samples. "
                     "Leave it out, or choose a smaller win_length."
                 )
-            given = stream.activity() if activity is None else np.asarray(activity[k])
+            given = stream.activity() if activity is None else _given_activity(recordings.name(k), activity[k])
             if given.shape != (stream.n_frames,):
                 raise InvalidInputError(
                     f"The activity of {recordings.name(k)} must have one value per frame, ({stream.n_frames},), got "
@@ -165,6 +166,15 @@ def store_features(
             "be learned. Record with sound, or pass activity= if you know that there is some."
         )
     return store
+
+
+def _given_activity(name: str, value: object) -> NDArray[np.bool_]:
+    """Return booleans, or 0 and 1, as booleans; what is unknown must not count as sound."""
+    given = check_array(f"The activity of {name}", value, ("...",))
+    if not np.isin(given, (0, 1)).all():
+        wrong = float(given[~np.isin(given, (0, 1))].flat[0])
+        raise InvalidInputError(f"The activity of {name} must hold booleans, or 0 and 1, got {wrong:g}.")
+    return given.astype(np.bool_)
 
 
 def train(

@@ -115,6 +115,11 @@ class GCCExtractor:
 
     def gcc(self, waveform: Tensor) -> Tensor:
         """Return GCC-PHAT (n_frames, n_pairs, n_lags) of one recording (n_mics, n_samples)."""
+        if len(waveform) != self.array.n_mics:
+            raise InvalidInputError(
+                f"waveform must have {self.array.n_mics} channels, one per microphone, got the shape "
+                f"{tuple(waveform.shape)}. Pick the channels of the microphones."
+            )
         spectra = stft(waveform[self._order], self._window, self.frames.hop_length)
         return gcc_phat(spectra, self.mic_pairs, self._transform)
 
@@ -148,7 +153,7 @@ class FeatureStream:
         pending: Tensor | None = None
         unmeasured: Tensor | None = None
         for block in self._blocks:
-            new = torch.from_numpy(np.ascontiguousarray(block))
+            new = torch.from_numpy(np.require(block, requirements=["C", "W"]))
             unmeasured = new if unmeasured is None else torch.cat([unmeasured, new], dim=1)
             whole = unmeasured.shape[1] // size * size
             self._power.append(band_power(unmeasured[:, :whole], frames.sample_rate))

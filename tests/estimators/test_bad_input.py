@@ -70,3 +70,18 @@ def test_truth_rows_far_apart_are_directions_in_between(fitted, signals):
 def test_something_else_than_one_entry_per_recording(fitted, signals, name):
     with pytest.raises(InvalidInputError, match=f"{name} must hold one entry per recording, 2, got int"):
         fitted.score(list(signals[:2]), **{name: 5})
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "must be finite, got"),
+        (0.3, "must hold booleans, or 0 and 1, got 0.3"),
+        (-1, "must hold booleans, or 0 and 1, got -1"),
+        ("False", "must be an array of real numbers"),
+    ],
+)
+def test_activity_that_is_neither_true_nor_false_is_no_sound(quick, signals, array, value, message):
+    given = np.full(1 + (signals[0].shape[1] - 1024) // 768, value)
+    with pytest.raises(InvalidInputError, match=f"The activity of waveform {message}"):
+        quick().fit(signals[0], array, activity=given)

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doatrack.exceptions import InvalidInputError
 from doatrack.features import FeatureStore, FrameSettings, GCCExtractor, frame_count
 from doatrack.geometry import MicArray
 
@@ -69,3 +71,17 @@ def test_the_checksum_tells_recordings_apart(tmp_path):
         store.close_recording(np.ones(3, dtype=bool))
         sums.append(store.checksum)
     assert sums[0] == sums[1] != sums[2]
+
+
+def test_more_channels_than_microphones_are_not_dropped():
+    extractor = GCCExtractor(MicArray.from_preset("tetrahedron_4"), FrameSettings(), n_lags=9)
+    with pytest.raises(InvalidInputError, match=r"waveform must have 4 channels, .* got the shape \(6, 8192\)"):
+        extractor.gcc(torch.zeros(6, 8192))
+
+
+def test_read_only_samples_are_taken_without_a_warning():
+    extractor = GCCExtractor(MicArray.from_preset("tetrahedron_4"), FrameSettings(), n_lags=9)
+    block = np.random.default_rng(0).normal(size=(4, 5000)).astype(np.float32)
+    expected = [gcc.clone() for gcc in extractor.stream([block])]
+    block.setflags(write=False)
+    assert all(torch.equal(a, b) for a, b in zip(extractor.stream([block]), expected, strict=True))
