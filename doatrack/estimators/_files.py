@@ -68,9 +68,13 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         params = {key: _decode(value) for key, value in header["params"].items() if key not in _OF_THE_MOMENT}
         estimator = classes[name](**params)
+        # not all of the rules: a file from a machine with a GPU is read on one without
+        BaseTracker._check_parameters(estimator)
         estimator.array_ = _decode(header["array"])
+        if not isinstance(estimator.array_, MicArray):
+            raise TypeError(f"array must hold mic_positions, got {type(estimator.array_).__name__}")
         estimator._restore(header["state"], arrays)
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelFileError(
             f"{path} does not hold a complete {name}: {type(error).__name__}: {error}. Save it again with this version."
         ) from error

@@ -103,7 +103,7 @@ def _json_row(path: str | os.PathLike[str], number: int, line: str) -> list[floa
         values = [frame["timeStamp"], *(source[axis] for axis in "xyz")]
         values += [source.get("concentration"), source.get("credible_angle_deg"), source["activity"]]
         return [math.nan if value is None else _real(value) for value in values]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InvalidInputError(
             f"{path}, line {number}: expected one frame of one source, "
             '{"timeStamp": s, "src": [{"x": .., "y": .., "z": .., "activity": ..}]}, '

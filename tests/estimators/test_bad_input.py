@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+import doatrack
 from doatrack import SRPPHAT
-from doatrack.exceptions import InvalidInputError
+from doatrack.exceptions import InvalidInputError, ModelFileError
+from doatrack.persistence import read_model_file, write_model_file
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +87,24 @@ def test_activity_that_is_neither_true_nor_false_is_no_sound(quick, signals, arr
     given = np.full(1 + (signals[0].shape[1] - 1024) // 768, value)
     with pytest.raises(InvalidInputError, match=f"The activity of waveform {message}"):
         quick().fit(signals[0], array, activity=given)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("params", {"win_length": -5}),
+        ("params", {"hop_length": "x"}),
+        ("params", {"speed_of_sound": 10**400}),
+        ("array", {"mic_positions": [[10**400, 0, 0], [0, 0, 0]]}),
+        ("array", None),
+    ],
+)
+def test_model_file_that_cannot_track_is_refused_when_loaded(fitted, tmp_path, part, change):
+    path = tmp_path / "m.safetensors"
+    fitted.save(path)
+    header, tensors = read_model_file(path)
+    header.pop("format_version")
+    header[part] = None if change is None else header[part] | change
+    write_model_file(path, header, tensors)
+    with pytest.raises(ModelFileError, match="does not hold a complete SRPPHAT"):
+        doatrack.load(path)
