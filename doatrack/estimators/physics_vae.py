@@ -423,17 +423,16 @@ class PhysicsVAETracker(LearnedTracker):
         return self._tables_for(_Tables)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        arrays = self._weights() | {"grid_directions": self.grid_.directions}
         values = {
             "history": self.history_,
             "concentration_scale": self.concentration_scale_,
             "seed": self.seed_,
             "fitted_array": {"mic_positions": self.fitted_array_.positions.tolist(), "name": self.fitted_array_.name},
         }
-        return values, arrays
+        return values, self._weights()
 
     def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        self.grid_ = DirectionGrid(arrays["grid_directions"])
+        self.grid_ = self._search_grid()
         self.seed_ = int(values["seed"])
         self.history_ = list(values["history"])
         self.concentration_scale_ = float(values["concentration_scale"])

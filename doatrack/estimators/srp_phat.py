@@ -162,11 +162,8 @@ class SRPPHAT(BaseTracker):
     def _runtime(self) -> "_Tables":
         return self._tables_for(_Tables)
 
-    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        return {}, {"grid_directions": self.grid_.directions, "grid_weights": self.grid_.weights}
-
     def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        self.grid_ = DirectionGrid(arrays["grid_directions"], arrays["grid_weights"])
+        self.grid_ = self._search_grid()
 
 
 class _Tables:

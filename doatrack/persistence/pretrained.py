@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="5cee229e52bfc3681389c842cdac012badeb6e617cf787a77fd8b134343a2fc9",
+        sha256="2fdd04d0890c2e318ee3e8e74d9be672543197582b0327aa1a41b530ece6e53f",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
