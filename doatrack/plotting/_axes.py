@@ -49,10 +49,11 @@ def panels(ax: Any, n_panels: int, height: float) -> tuple["Figure | SubFigure",
     return chosen[0].figure, chosen
 
 
-def broken_at_wraps(times: FloatArray, azimuth_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
+def broken_at_wraps(times: FloatArray, azimuth_deg: FloatArray) -> tuple[FloatArray, FloatArray, list[int]]:
     """Return a curve that leaves at one edge and comes back at the other where azimuth passes +-180 degrees.
 
-    The shorter way round is taken; NaN separates the parts, so that no line is drawn across the front.
+    The shorter way round is taken; NaN separates the parts, so that no line is drawn across the front. Last come
+    the places of the given points among those of the curve.
     """
     step = np.diff(azimuth_deg)
     wraps = np.flatnonzero(np.abs(step) > 180)
@@ -63,7 +64,8 @@ def broken_at_wraps(times: FloatArray, azimuth_deg: FloatArray) -> tuple[FloatAr
     where = np.repeat(wraps + 1, 3)
     extra_times = np.stack([crossing, crossing, crossing], axis=1).ravel()
     extra_azimuth = np.stack([edge, np.full(len(edge), np.nan), -edge], axis=1).ravel()
-    return np.insert(times, where, extra_times), np.insert(azimuth_deg, where, extra_azimuth)
+    given = np.arange(len(times)) + np.searchsorted(where, np.arange(len(times)), side="right")
+    return np.insert(times, where, extra_times), np.insert(azimuth_deg, where, extra_azimuth), given.tolist()
 
 
 def _named(names: dict[int, str]) -> tuple[NDArray[np.int64], Sequence[str]]:

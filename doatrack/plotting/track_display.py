@@ -46,7 +46,8 @@ class TrackDisplay:
     truth_lines_ : list of Line2D
         Two if there is a truth.
     bands_ : list of two lists of polygon collections
-        The credible bands of azimuth and elevation, one or more per stretch of activity.
+        The credible bands of azimuth and elevation, one or more per stretch of activity. A frame whose cone holds
+        the zenith or the nadir covers every azimuth, from half a frame before to half a frame after.
 
     Examples
     --------
@@ -126,15 +127,15 @@ class TrackDisplay:
             self._plot_estimate(panel, axes, angles[panel], name, color)
             color = self.lines_[0].get_color()
             if truths is not None and self.truth is not None:
-                curve = self._curve(panel, self.truth[:, 0], truths[panel])
+                *curve, _ = self._curve(panel, self.truth[:, 0], truths[panel])
                 self.truth_lines_ += axes.plot(*curve, "--", color="black", lw=1.2, zorder=2.5, label="truth")
         self._plot_bands(*angles)
         self._label()
         return self
 
     @staticmethod
-    def _curve(panel: int, times: FloatArray, angle_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return broken_at_wraps(times, angle_deg) if panel == 0 else (times, angle_deg)
+    def _curve(panel: int, times: FloatArray, angle_deg: FloatArray) -> tuple[FloatArray, FloatArray, list[int]]:
+        return broken_at_wraps(times, angle_deg) if panel == 0 else (times, angle_deg, list(range(len(times))))
 
     def _plot_silence(self, axes: "Axes") -> None:
         for k, (start, end) in enumerate(self._stretches(~self.track.activity)):
@@ -145,23 +146,30 @@ class TrackDisplay:
         active = self.track.activity
         silent = np.where(active, np.nan, angle_deg)
         self.silent_lines_ += axes.plot(self.track.times, silent, ".", color=_SILENT_ESTIMATE, ms=3, zorder=1.5)
-        curve = self._curve(panel, self.track.times, np.where(active, angle_deg, np.nan))
-        self.lines_ += axes.plot(*curve, ".-", ms=5, lw=1.2, color=color, zorder=3, label=name)
+        *curve, frames = self._curve(panel, self.track.times, np.where(active, angle_deg, np.nan))
+        self.lines_ += axes.plot(*curve, ".-", ms=5, markevery=frames, lw=1.2, color=color, zorder=3, label=name)
 
     def _plot_bands(self, azimuth_deg: FloatArray, elevation_deg: FloatArray) -> None:
         radius = np.degrees(self.track.credible_angle)
-        halves = (_azimuth_half_width_deg(elevation_deg, radius), radius)
         known = self.track.activity & np.isfinite(radius) & np.isfinite(azimuth_deg)
+        holds_pole = radius + np.abs(elevation_deg) >= 90
         self.bands_ = [[], []]
         for start, end in self._stretches(known):
-            times = self._stretch_times(start, end)
-            middle = np.unwrap(azimuth_deg[start:end], period=360)
-            low, high = middle - halves[0][start:end], middle + halves[0][start:end]
-            # Azimuth comes round: every turn of the band that reaches into the panel.
-            for turn in range(math.ceil((-180 - high.max()) / 360), math.floor((180 - low.min()) / 360) + 1):
-                self._plot_band(0, times, low + 360 * turn, high + 360 * turn)
-            low, high = (elevation_deg + sign * halves[1] for sign in (-1, 1))
-            self._plot_band(1, times, np.maximum(low[start:end], -90), np.minimum(high[start:end], 90))
+            low, high = (elevation_deg[start:end] + sign * radius[start:end] for sign in (-1, 1))
+            self._plot_band(1, self._stretch_times(start, end), np.maximum(low, -90), np.minimum(high, 90))
+        for start, end in self._stretches(known & ~holds_pole):
+            half_width = _azimuth_half_width_deg(elevation_deg[start:end], radius[start:end])
+            self._plot_azimuth_band(self._stretch_times(start, end), azimuth_deg[start:end], half_width)
+        for start, end in self._stretches(known & holds_pole):
+            edge = np.full(end - start, 180.0)
+            self._plot_band(0, self._stretch_times(start, end), -edge, edge)
+
+    def _plot_azimuth_band(self, times: FloatArray, azimuth_deg: FloatArray, half_width: FloatArray) -> None:
+        middle = np.unwrap(azimuth_deg, period=360)
+        low, high = middle - half_width, middle + half_width
+        # Azimuth comes round: every turn of the band that reaches into the panel.
+        for turn in range(math.ceil((-180 - high.max()) / 360), math.floor((180 - low.min()) / 360) + 1):
+            self._plot_band(0, times, low + 360 * turn, high + 360 * turn)
 
     def _plot_band(self, panel: int, times: FloatArray, low: FloatArray, high: FloatArray) -> None:
         # A frame stands for the time around it: the ends are drawn half a step further.
@@ -196,7 +204,6 @@ class TrackDisplay:
 
 
 def _azimuth_half_width_deg(elevation_deg: FloatArray, radius_deg: FloatArray) -> FloatArray:
-    """Return how far to each side a cone reaches in azimuth: all the way round if it holds a pole."""
-    sine = np.sin(np.radians(np.minimum(radius_deg, 90))) / np.maximum(np.cos(np.radians(elevation_deg)), 1e-9)
-    holds_pole = radius_deg + np.abs(elevation_deg) >= 90
-    return np.where(holds_pole, 180.0, np.degrees(np.arcsin(np.minimum(sine, 1.0))))
+    """Return how far to each side a cone that holds no pole reaches in azimuth."""
+    sine = np.sin(np.radians(radius_deg)) / np.cos(np.radians(elevation_deg))
+    return np.degrees(np.arcsin(np.minimum(sine, 1.0)))

@@ -68,6 +68,17 @@ def test_a_source_exactly_at_the_back_does_not_break_the_curve(figure):
     assert np.isnan(values).sum() == 2
 
 
+@pytest.mark.parametrize("azimuth", [[170.0, -175, -170, 175, 160], [180.0, -179, 180, 180], [10.0, 20], []])
+def test_markers_are_at_frames_only(figure, azimuth):
+    track = make_track(np.array(azimuth), np.zeros(len(azimuth)))
+    display = TrackDisplay.from_track(track).plot(figure.subplots(2))
+    for line, expected in zip(display.lines_, (track.azimuth, track.elevation), strict=True):
+        marked = line.get_xydata()[np.array(line.get_markevery(), dtype=int)]
+        np.testing.assert_allclose(marked[:, 0], track.times)
+        np.testing.assert_allclose(marked[:, 1], np.degrees(expected), atol=1e-9)
+    figure.canvas.draw()
+
+
 def test_silence_is_grey_and_not_part_of_the_estimate(figure):
     active = np.array([True, True, False, False, True])
     track = make_track(np.arange(5) * 10.0, np.zeros(5), active=active)
@@ -91,6 +102,18 @@ def test_band_is_the_cone(figure):
     assert high.max() >= 180
     np.testing.assert_allclose(band_at(display.bands_[1], 0.4), [(75, 90)])
     np.testing.assert_allclose(band_at(display.bands_[1], 0.6), [(-40, 0)])
+
+
+def test_a_cone_with_the_zenith_is_a_full_height_step(figure):
+    track = make_track([0.0, 0, 150, -90, -90], [30.0, 30, 85, 85, 30], radius_deg=10)
+    display = TrackDisplay.from_track(track).plot(figure.subplots(2))
+    outlines = [band.get_paths()[0].vertices for band in display.bands_[0]]
+    full = [outline for outline in outlines if np.ptp(outline[:, 1]) == 360]
+    (step,) = full
+    assert (step[:, 0].min(), step[:, 0].max()) == pytest.approx((0.3, 0.7))
+    assert set(step[:, 1]) == {-180, 180}  # no slope, no pinch
+    others = sorted((outline[:, 0].min(), outline[:, 0].max()) for outline in outlines if np.ptp(outline[:, 1]) < 360)
+    assert others == [pytest.approx((-0.1, 0.3)), pytest.approx((0.7, 0.9))]
 
 
 def test_band_comes_back_at_the_other_edge(figure):
