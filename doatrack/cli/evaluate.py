@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doatrack.cli._arguments import (
+    ARRAY_FILE,
     ArrayOption,
     AzimuthOption,
     ElevationOption,
@@ -16,7 +17,7 @@ from doatrack.cli._arguments import (
     resolve_array,
 )
 from doatrack.cli._run import Failures, running, say, table_console
-from doatrack.exceptions import AudioFileError, OutputExistsError
+from doatrack.exceptions import AudioFileError, InvalidInputError, OutputExistsError
 
 if TYPE_CHECKING:
     from doatrack._validation import FloatArray
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluation", "run_evaluate"]
 
 _MARK = "doatrack evaluate"
+_NAMED = 4  # missing files that are named
 
 Figures = dict[str, int | float | None]
 Scored = tuple[str, "FloatArray", "Track"]
@@ -51,14 +53,16 @@ def run_evaluate(
 ) -> None:
     """Track a scored set and print errors in degrees, overall and by the part of the names before '_'.
 
-    MAE is the mean angle between estimate and truth, RMSE its root mean square, within 5 and 10 the share of frames
-    with at most that error, in cone the share inside the 90 % credible cone. Frames count where the talker is active.
+    MAE is the mean angle between estimate and truth, RMSE its root mean square, azimuth the mean error of the azimuth
+    alone, within 5 and 10 the share of frames with at most that error, in cone the share inside the 90 % credible
+    cone. Frames count where the talker is active.
     """
     with running(lambda: "No figures were written." + (f" Tracks so far are in {out}." if out else "")) as failures:
         from doatrack.cli._outputs import TrackWriter
         from doatrack.cli._trackers import Trackers
         from doatrack.datasets import ScoredSet
 
+        _check_set(folder)
         scenes = ScoredSet(folder)
         writer = None if out is None else TrackWriter(out)
         if writer is not None:
@@ -76,6 +80,22 @@ def run_evaluate(
             say(f"{failures.count} of {len(scenes)} scenes are left out of these figures.")
         if json is not None:
             _write_figures(json, {"set": str(folder), "method": method, "model": model and str(model)}, groups)
+
+
+def _check_set(folder: pathlib.Path) -> None:
+    """Raise where a folder of recordings lacks what makes it a set with known directions."""
+    from doatrack.datasets import find_recordings
+
+    if not folder.is_dir():
+        return
+    needed = [folder / ARRAY_FILE, *(path.with_suffix(".csv") for path in find_recordings([folder]))]
+    missing = [str(path) for path in needed if not path.exists()]
+    if missing:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        raise InvalidInputError(
+            f"{folder} is not a set with known directions: it needs the microphones, {ARRAY_FILE}, and the truth of "
+            f"each recording, NAME.csv (time_s,x,y,z,active). Missing: {', '.join(missing[:_NAMED])}{more}."
+        )
 
 
 def evaluation(scored: "Sequence[Scored]") -> dict[str, Figures]:
@@ -100,7 +120,7 @@ def _figures(scored: "Sequence[Scored]") -> Figures:
     times = [track.times for _, _, track in scored]
     n_frames = sum(_n_counted(truth, track) for _, truth, track in scored)
     counts: Figures = {"n_scenes": len(scored), "n_frames": n_frames}
-    names = ("mae_deg", "rmse_deg", "median_deg", "within_5_deg", "within_10_deg", "in_cone")
+    names = ("mae_deg", "rmse_deg", "median_deg", "azimuth_mae_deg", "within_5_deg", "within_10_deg", "in_cone")
     if n_frames == 0:
         return counts | dict.fromkeys(names)
     angles = [track.credible_angle for _, _, track in scored]
@@ -109,6 +129,7 @@ def _figures(scored: "Sequence[Scored]") -> Figures:
         metrics.mean_angular_error_deg(truths, doa, frame_times=times),
         metrics.root_mean_square_angular_error_deg(truths, doa, frame_times=times),
         metrics.median_angular_error_deg(truths, doa, frame_times=times),
+        metrics.mean_azimuth_error_deg(truths, doa, frame_times=times),
         metrics.share_within(truths, doa, tolerance_deg=5.0, frame_times=times),
         metrics.share_within(truths, doa, tolerance_deg=10.0, frame_times=times),
         metrics.cone_coverage(truths, doa, angles, frame_times=times) if known else None,
@@ -142,9 +163,11 @@ def _track(scenes: "ScoredSet", tracker: Any, writer: "TrackWriter | None", fail
 def _print(groups: dict[str, Figures]) -> None:
     from rich.table import Table
 
-    table = Table("", "scenes", "frames", "MAE", "RMSE", "median", "within 5", "within 10", "in cone")
+    table = Table("", "scenes", "frames", "MAE", "RMSE", "median", "azimuth", "within 5", "within 10", "in cone")
     for name, figures in groups.items():
-        degrees = [_cell(figures[key], "{:.2f}") for key in ("mae_deg", "rmse_deg", "median_deg")]
+        if name == "all" and len(groups) == 2:
+            continue  # it would say the same as the only group
+        degrees = [_cell(figures[key], "{:.2f}") for key in ("mae_deg", "rmse_deg", "median_deg", "azimuth_mae_deg")]
         shares = [_cell(figures[key], "{:.1%}") for key in ("within_5_deg", "within_10_deg", "in_cone")]
         table.add_row(name, str(figures["n_scenes"]), str(figures["n_frames"]), *degrees, *shares)
     table_console().print(table)

@@ -65,7 +65,8 @@ def test_figures_are_those_of_the_script_and_of_the_table(doatrack, original, tm
             round(figures[name][key], 2) for key in ("mae_deg", "rmse_deg", "median_deg")
         ]
         assert [int(cells[k]) for k in (2, 3)] == [figures[name]["n_scenes"], figures[name]["n_frames"]]
-        assert cells[7].strip() == f"{figures[name]['within_5_deg']:.1%}"
+        assert float(cells[7]) == round(figures[name]["azimuth_mae_deg"], 2)
+        assert cells[8].strip() == f"{figures[name]['within_5_deg']:.1%}"
 
 
 def test_figures_of_a_shared_set_are_those_of_the_script(doatrack, shared_data, tmp_path, score):
@@ -132,5 +133,24 @@ def test_a_set_that_is_none_is_named(doatrack, scenes, missing):
     (scenes / missing).unlink()
     done = doatrack("evaluate", scenes, *SRP)
     assert done.exit_code == 2
-    assert missing in done.stderr
+    assert f"Missing: {scenes / missing}." in done.stderr
+    assert "array.json" in done.stderr
+    assert "NAME.csv" in done.stderr
     assert doatrack("evaluate", scenes / "nowhere", *SRP).exit_code == 2
+
+
+def test_one_group_is_not_repeated(doatrack, scenes):
+    for path in scenes.glob("noisy*"):
+        path.unlink()
+    shown = doatrack("evaluate", scenes, *SRP).stdout
+    assert "quiet" in shown
+    assert "all" not in shown
+
+
+def test_the_azimuth_error_is_that_of_the_azimuth_alone():
+    above = [np.cos(0.5), 0, np.sin(0.5)]
+    track = Track([0.1, 0.3], [above] * 2, [1.0, 1.0], [0.3, 0.3], [True, True])
+    truth = np.array([[t, np.cos(0.1), np.sin(0.1), 0, 1] for t in np.arange(0, 0.4, 0.02)])
+    figures = evaluation([("a_0", truth, track)])["a"]
+    assert figures["azimuth_mae_deg"] == pytest.approx(np.degrees(0.1))
+    assert figures["mae_deg"] > 28
