@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ SOME_FAILED = 1
 WRONG_USE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
+_BOTH_COUNTS = re.compile(r"channel \d+ \(counted from 0; (\d+) from 1\)")
 _PIPE_WIDTH = 160  # columns of tables that no terminal limits
 
 
@@ -95,10 +97,10 @@ def _exit_code(error: Exception) -> int:
 
 
 def _message(error: Exception) -> str:
-    """Return the words of an error without its number."""
+    """Return the words of an error without its number, and channels counted from 1 alone, as `--channels` does."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    return _BOTH_COUNTS.sub(r"channel \1", str(error))
 
 
 @contextlib.contextmanager

@@ -44,10 +44,10 @@ def _list() -> None:
 
     from doatrack.geometry import MicArray, get_preset, preset_names
 
-    table = Table("name", "mics", "kind", "aperture (m)", "source")
+    table = Table("name", "mics", "kind", "aperture (m)", "device and channels")
     for name in preset_names():
         array = MicArray.from_preset(name)
-        table.add_row(name, str(array.n_mics), array.kind, f"{array.aperture:.3f}", get_preset(name).source)
+        table.add_row(name, str(array.n_mics), array.kind, f"{array.aperture:.3f}", get_preset(name).description)
     table_console().print(table, markup=False)
 
 

@@ -11,7 +11,9 @@ def test_every_preset_is_listed_with_kind_and_aperture(doatrack):
     assert "12" in rows["nao_head_12"].split()
     assert "3-D" in rows["nao_head_12"]
     assert "0.121" in rows["nao_head_12"]
-    assert "LOCATA" in rows["nao_head_12"]
+    assert "LOCATA's robot head" in rows["nao_head_12"]
+    assert "channels 2-5 of 6" in " ".join(shown.replace("│", " ").split())
+    assert "introlab" not in shown
 
 
 def test_one_array_with_positions_source_and_ambiguity(doatrack):
