@@ -98,6 +98,7 @@ def run_fit(
         say(f"Reading {len(recordings)} recordings.")
         readable = _readable(recordings, chosen.n_mics, tracker, failures)
         if start is None:
+            say(f"Learning for {tracker.n_epochs} epochs in all.")
             _fit(tracker, readable, chosen, out, checkpoint)
             n_epochs = tracker.n_epochs
         else:
@@ -175,7 +176,7 @@ def _go_on(tracker: Any, recordings: "list[AudioFile]", array: "MicArray", n_epo
             tracker = tracker.for_array(array)
         say(f"Going on with another array: {array}.")
     for epoch in range(n_epochs):
-        say(f"Epoch {epoch + 1} of {n_epochs}")
+        say(f"Pass {epoch + 1} of {n_epochs}:")
         tracker.partial_fit(recordings)
     return tracker
 

@@ -51,6 +51,7 @@ def same_weights(first, second):
 def test_recordings_without_labels_become_a_model(fitted, original, array):
     path, result = fitted
     assert "Fitted to 3 recordings, 3 epochs." in result.stdout
+    assert result.stderr.startswith("Reading 3 recordings.\nLearning for 3 epochs in all.\n")
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     tracker = load(path)
     assert tracker.array_ == array
@@ -241,6 +242,7 @@ def test_a_fit_goes_on_from_a_model(doatrack, original, model, tmp_path):
     assert same_weights(out, tmp_path / "expected")
     assert not same_weights(out, model)
     assert doatrack(*line, "--out", tmp_path / "twice", "--epochs", 2).exit_code == 0
+    assert "Pass 1 of 1:" in done.stderr
     assert len(load(tmp_path / "twice").history_) == len(load(out).history_) + 1
 
 
