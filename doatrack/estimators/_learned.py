@@ -76,6 +76,7 @@ class LearnedTracker(BaseTracker):
                 self._start(chosen)
             recordings = Recordings(X, self.array_.n_mics, self.sample_rate)
             self._learn(recordings, per_recording("activity", activity, recordings), n_epochs=1, settled=True)
+            self.fitted_array_ = self.array_
         return self
 
     def _fit(

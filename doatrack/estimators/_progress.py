@@ -64,4 +64,5 @@ class ProgressBar(Callback):
     def on_epoch_end(self, loop: TrainingLoop, record: dict[str, float]) -> None:
         """Write a line, where there is no bar."""
         if self._lines:
-            self._console.print(", ".join(f"{k} {v:.4g}" for k, v in record.items()), highlight=False, soft_wrap=True)
+            values = ", ".join(f"{k} {v:.4g}" for k, v in record.items() if k != "epoch")
+            self._console.print(f"epoch {loop.epoch} of {loop.n_epochs}: {values}", highlight=False, soft_wrap=True)

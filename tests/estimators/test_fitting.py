@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -315,3 +316,15 @@ def test_the_papers_network_and_schedule(signals, array):
     assert tracker.decoder_.sigma.item() != pytest.approx(tracker.sigma, abs=1e-7)
     assert tracker.history_[0]["beta"] == pytest.approx(0.1 * tracker.beta)
     assert set(inspect.signature(PhysicsVAETracker.paper).parameters) == {"array", "random_state"}
+
+
+def test_adapting_a_moved_tracker_makes_the_new_array_its_own(quick, signals, array):
+    other = array.rotate([[0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    with pytest.warns(ArrayMismatchWarning):
+        moved = quick().fit(signals, array).for_array(other)
+    assert moved.fitted_array_ == array
+    moved.partial_fit(signals)
+    assert moved.fitted_array_ == other
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moved.for_array(other)
