@@ -79,6 +79,32 @@ def test_accuracy_on_a_simulated_set(benchmark_module, scored_set, tmp_path, cap
     assert "SRPPHAT, hann, refined" in capsys.readouterr().out
 
 
+def test_motion_accuracy_on_a_simulated_set(benchmark_module, scored_set, tmp_path, capsys):
+    options = ["--no-shipped", "--json", str(tmp_path / "figures.json")]
+    benchmark_module("motion_accuracy").main([f"{scored_set}:quiet", *options])
+    rows = {row["way"]: row for row in json.loads((tmp_path / "figures.json").read_text())["rows"]}
+    assert set(rows) == {"frame by frame", "filter", "fixed lag", "smoother", "most probable path"}
+    assert all(row["n_scenes"] == 1 and row["mae_deg"] < 15 for row in rows.values())
+    gain = rows["smoother"]["mae_deg"] - rows["frame by frame"]["mae_deg"]
+    assert rows["smoother"]["difference_deg"] == pytest.approx(gain)
+    assert "set:quiet (1 scenes)" in capsys.readouterr().out
+
+
+def test_motion_speed_gives_the_same_probabilities_both_ways(benchmark_module, tmp_path):
+    options = ["--n-azimuths", "16", "--repeats", "2", "--threads", "1", "--json", str(tmp_path / "figures.json")]
+    benchmark_module("motion_speed").main(options)
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert len(rows) == 4
+    assert max(row["difference"] for row in rows) < 1e-4
+
+
+@pytest.mark.parametrize("section", ["motion_accuracy", "motion_speed"])
+def test_the_page_about_motion_names_the_command_and_has_a_place_for_its_table(section):
+    page = (FOLDER.parent / "docs" / "motion.md").read_text(encoding="utf-8")
+    assert f"python benchmarks/{section}.py --write docs/motion.md" in page
+    assert page.count(f"<!-- {section}:start -->") == page.count(f"<!-- {section}:end -->") == 1
+
+
 def test_a_page_without_markers_is_left_alone(benchmark_module, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("<!-- accuracy:end -->\n<!-- accuracy:start -->\n")

@@ -19,6 +19,7 @@ SMALL = {  # options, what the output must say, files
         "directional_00: reverberation",
         ["my_set/array.json", "my_set/sensor_00.wav"],
     ),
+    "smooth_a_track": (["--seconds", "3"], "smoother: mean error", []),
     "plot_a_map": ([], "degrees from the truth", ["map.png"]),
     "uncertainty": (["--scenes", "2", "--epochs", "1"], "least sure half: mean error", []),
 }
