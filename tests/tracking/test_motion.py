@@ -74,6 +74,17 @@ def test_a_symmetry_of_the_grid_is_one_of_the_motion():
     assert np.allclose(matrix[np.ix_(turned, turned)], matrix, atol=2e-4)
 
 
+def test_a_search_region_moves_like_the_whole_grid_away_from_its_edge():
+    upper = GRID.directions[:, 2] >= 0
+    inner = GRID.directions[upper][:, 2] > 0.6
+    motion = MotionModel(0.02, jump_rate=0.0)
+    whole = motion.transition(GRID, 0.2).dense()[np.ix_(upper, upper)]
+    region = motion.transition(GRIDS["upper half"], 0.2).dense()
+    assert np.allclose(region[inner], whole[inner], atol=1e-4)
+    # the edge reflects: nothing leaves
+    assert whole.sum(axis=1).min() < 0.7
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sparse_products_are_those_of_the_dense_matrix(grid, rng, dtype):
     transition = MotionModel(0.03, 0.2).transition(grid, 0.2)
