@@ -12,7 +12,7 @@ from doatrack.simulation import SceneSettings, simulate_scene
 from doatrack.tracking import MotionModel, grid_filter, grid_smoother, posterior_directions
 
 # From mean correlation to log likelihood in nats, per frame of 0.192 s: how sharp a map is believed to be. Chosen on
-# simulated scenes; with half or twice as much the errors hardly change (docs/motion.md).
+# simulated scenes; with half as much or a fifth more the errors hardly change (docs/motion.md).
 MAP_SCALE = 200.0
 
 parser = argparse.ArgumentParser(description=__doc__)

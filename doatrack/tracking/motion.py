@@ -66,7 +66,7 @@ class MotionModel:
 
         Notes
         -----
-        Building it takes a second for 2048 directions (a sparse matrix exponential); build it once and use it
+        Building it takes some tenths of a second for 2048 directions (a sparse matrix exponential); build it once and use it
         for all recordings with the same hop.
 
         Examples
