@@ -66,8 +66,8 @@ class MotionModel:
 
         Notes
         -----
-        Building it takes some tenths of a second for 2048 directions (a sparse matrix exponential); build it once and use it
-        for all recordings with the same hop.
+        Building it takes some tenths of a second for 2048 directions (a sparse matrix exponential); build it once and
+        use it for all recordings with the same hop.
 
         Examples
         --------
