@@ -1,7 +1,7 @@
 """From waveforms to correlations and activity, in blocks of bounded memory."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -125,13 +125,20 @@ class GCCExtractor:
 
     def stream(self, blocks: Iterable[NDArray[np.float32]]) -> "FeatureStream":
         """Return an iterator over the correlations of successive blocks that also collects the activity."""
-        return FeatureStream(self, blocks)
+        return FeatureStream(self.frames, self.gcc, blocks)
 
 
 class FeatureStream:
-    """Correlations of one recording, block after block; the activity is known when all are read.
+    """Features of one recording, block after block; the activity is known when all are read.
 
     Blocks may have any length; samples that do not fill a frame yet are carried over.
+
+    Parameters
+    ----------
+    frames : FrameSettings
+    compute : callable
+        Features, one row per frame, of whole frames (n_mics, n_samples).
+    blocks : iterable of ndarray of shape (n_mics, n_samples)
 
     Examples
     --------
@@ -141,14 +148,20 @@ class FeatureStream:
     ([(1, 6, 9), (1, 6, 9)], [False, False])
     """
 
-    def __init__(self, extractor: GCCExtractor, blocks: Iterable[NDArray[np.float32]]) -> None:
-        self._extractor = extractor
+    def __init__(
+        self,
+        frames: FrameSettings,
+        compute: Callable[[Tensor], Tensor],
+        blocks: Iterable[NDArray[np.float32]],
+    ) -> None:
+        self._frames = frames
+        self._compute = compute
         self._blocks = blocks
         self._power: list[Tensor] = []
         self.n_frames = 0
 
     def __iter__(self) -> Iterator[Tensor]:
-        frames = self._extractor.frames
+        frames = self._frames
         size = round(ACTIVITY_BLOCK_S * frames.sample_rate)
         pending: Tensor | None = None
         unmeasured: Tensor | None = None
@@ -162,13 +175,13 @@ class FeatureStream:
             count = frames.count(pending.shape[1])
             if count:
                 self.n_frames += count
-                yield self._extractor.gcc(pending[:, : (count - 1) * frames.hop_length + frames.win_length])
+                yield self._compute(pending[:, : (count - 1) * frames.hop_length + frames.win_length])
                 pending = pending[:, count * frames.hop_length :]
 
     def activity(self) -> NDArray[np.bool_]:
         """Return the activity of all frames read, shape (n_frames,)."""
         if not self._power:
             raise InvalidInputError("The activity is known only after the blocks have been read.")
-        frames = self._extractor.frames
+        frames = self._frames
         blocks = sound_activity(torch.cat(self._power))
         return activity_at_frames(blocks, self.n_frames, frames.win_length, frames.hop_length, frames.sample_rate)
