@@ -41,7 +41,7 @@ def summed_map_azimuths(folder: pathlib.Path, for_array: Callable[[MicArray], An
 
 
 def _summed_map_direction(tracker: Any, path: pathlib.Path) -> NDArray[np.float64]:
-    track: Track = tracker.track(path)
+    track: Track = tracker.track(path, smoothing=None)
     if hasattr(tracker, "predict_map"):
         total = tracker.predict_map(path)[track.activity].sum(axis=0)
         return tracker.grid_.directions[total.argmax()]

@@ -174,7 +174,7 @@ def _load_script(path: pathlib.Path) -> Any:
 def _evaluate(method: Method, scenes: Scenes, script: Any) -> dict[str, Any]:
     """Return the figures of a method on scenes, by the library's metrics."""
     tracker = method.for_array(scenes.array)
-    tracks: list[Track] = tracker.track(scenes.paths)
+    tracks: list[Track] = tracker.track(scenes.paths, smoothing=None)
     times, doa = [t.times for t in tracks], [t.doa for t in tracks]
     moved = getattr(tracker, "fitted_array_", scenes.array) != scenes.array
     row: dict[str, Any] = {

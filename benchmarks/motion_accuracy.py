@@ -79,7 +79,7 @@ def _methods(args: argparse.Namespace, name: str) -> Iterator[tuple[str, Directi
     srp = SRPPHAT().fit(scored.paths[keep[0]], scored.array)
 
     def from_map(k: int) -> Observed:
-        return srp.track(scored.paths[k]), args.map_scale * srp.predict_map(scored.paths[k])
+        return srp.track(scored.paths[k], smoothing=None), args.map_scale * srp.predict_map(scored.paths[k])
 
     yield "SRPPHAT", srp.grid_, srp.hop_length / srp.sample_rate, _observe(scored, keep, from_map)
     if args.no_shipped:
@@ -92,7 +92,7 @@ def _methods(args: argparse.Namespace, name: str) -> Iterator[tuple[str, Directi
     grid = DirectionGrid.quasi_uniform(2048)
 
     def from_track(k: int) -> Observed:
-        track = tracker.track(scored.paths[k])
+        track = tracker.track(scored.paths[k], smoothing=None)
         sharpness = args.concentration_share * track.concentration[:, None]
         return track, sharpness * (track.doa @ grid.directions.T)
 

@@ -183,7 +183,7 @@ def _go_on(tracker: Any, recordings: "list[AudioFile]", array: "MicArray", n_epo
 
 def _set_region(tracker: Any, azimuth: Region, elevation: Region) -> None:
     """Set the search region, or raise where there is none to look in."""
-    from doatrack.estimators._base import search_grid
+    from doatrack.estimators._search import search_grid
 
     if (azimuth, elevation) == (None, None):
         return

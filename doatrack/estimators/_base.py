@@ -1,10 +1,9 @@
 """What all trackers share: arguments, containers, frames, scores."""
 
 import copy
-import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -21,27 +20,19 @@ from doatrack._validation import (
     check_weights,
 )
 from doatrack.audio.recordings import Recordings, Signals
+from doatrack.estimators._arguments import per_recording, sort_arguments
+from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_frames, transition_of
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import WINDOWS, FrameSettings
 from doatrack.geometry import DirectionGrid, MicArray
 from doatrack.metrics import mean_angular_error_deg, truth_at_frames
-from doatrack.tracking import Track
+from doatrack.tracking import MotionModel, Track, Transition
 
-__all__ = ["BaseTracker", "FrameEstimates", "per_recording", "search_grid", "sort_arguments"]
+__all__ = ["BaseTracker"]
 
 
 _T = TypeVar("_T")
-
-
-@dataclasses.dataclass(frozen=True)
-class FrameEstimates:
-    """What an estimator knows of each frame of one recording: the inside of a `Track`."""
-
-    doa: NDArray[np.float64]
-    concentration: NDArray[np.float64]
-    credible_angle: NDArray[np.float64]
-    activity: NDArray[np.bool_]
-    evidence: NDArray[np.float64]
 
 
 class BaseTracker(BaseEstimator):
@@ -57,6 +48,7 @@ class BaseTracker(BaseEstimator):
     hop_length: int
     window: str
     speed_of_sound: float
+    motion: MotionModel | None
     array_: MicArray
     grid_: DirectionGrid
 
@@ -97,13 +89,16 @@ class BaseTracker(BaseEstimator):
         self._fit(recordings, truth, chosen, per_recording("activity", activity, recordings))
         return self
 
-    def predict(self, X: Signals) -> Any:
+    def predict(self, X: Signals, smoothing: Smoothing = None) -> Any:
         """Return the direction of every frame.
 
         Parameters
         ----------
         X : array, list of arrays, path or list of paths
             As in `fit`, with the channels of the fitted array.
+        smoothing : {None, "filter", "smoother"}
+            None: each frame as the method hears it. "filter": given all earlier frames too, by the motion model, for
+            live use. "smoother": given the whole recording.
 
         Returns
         -------
@@ -116,18 +111,20 @@ class BaseTracker(BaseEstimator):
         sklearn.exceptions.NotFittedError
             If `fit` was not called.
         InvalidInputError
-            On signals that do not fit the array.
+            On signals that do not fit the array, or an unknown smoothing.
         """
         recordings = self._recordings(X)
-        return recordings.mirror([self._estimate(recordings, k).doa for k in range(len(recordings))])
+        return recordings.mirror([self._joined(recordings, k, smoothing).doa for k in range(len(recordings))])
 
-    def track(self, X: Signals) -> Any:
+    def track(self, X: Signals, smoothing: Smoothing = "smoother") -> Any:
         """Return a `Track` per recording: times, directions, uncertainty and activity.
 
         Parameters
         ----------
         X : array, list of arrays, path or list of paths
             As in `predict`.
+        smoothing : {"smoother", "filter", None}
+            As in `predict`; here the smoother unless told otherwise.
 
         Returns
         -------
@@ -136,7 +133,7 @@ class BaseTracker(BaseEstimator):
         recordings = self._recordings(X)
         tracks = []
         for k in range(len(recordings)):
-            frames = self._estimate(recordings, k)
+            frames = self._joined(recordings, k, smoothing)
             times = self.frame_times(len(frames.doa))
             tracks.append(Track(times, frames.doa, frames.concentration, frames.credible_angle, frames.activity))
         return recordings.mirror(tracks)
@@ -264,6 +261,24 @@ class BaseTracker(BaseEstimator):
         check_is_fitted(self)
         return Recordings(signals, self.array_.n_mics, self.sample_rate)
 
+    def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
+        """Return the frames of one recording, joined by the motion model where that is wanted."""
+        check_smoothing(smoothing)
+        if smoothing is None:
+            return self._estimate(recordings, index)
+        frames = self._estimate(recordings, index, maps=True)
+        return join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing)
+
+    def _transition(self, own_grid: bool) -> Transition:
+        """Return the motion of one frame, built once for as long as grid, hop and motion stay the same."""
+        grid = self.grid_ if own_grid else None
+        step_s = self.hop_length / self.sample_rate
+        key = (None if grid is None else grid.directions.tobytes(), step_s, self.motion)
+        kept = self.__dict__.get("_motion_table")
+        if kept is None or kept[0] != key:
+            kept = self._motion_table = (key, transition_of(self.motion, grid, step_s))
+        return kept[1]
+
     def _too_short(self, recordings: Recordings, index: int) -> Any:
         raise InvalidInputError(
             f"{recordings.name(index)} must be at least one frame long, {self.win_length} samples "
@@ -291,10 +306,15 @@ class BaseTracker(BaseEstimator):
         check_int("hop_length", self.hop_length, 1)
         check_choice("window", self.window, WINDOWS)
         check_real("speed_of_sound", self.speed_of_sound, 100.0, 10000.0)
+        if self.motion is not None and not isinstance(self.motion, MotionModel):
+            raise InvalidInputError(
+                f"motion must be a doatrack.tracking.MotionModel or None for the usual one, got {self.motion!r}."
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         state.pop("_tables", None)
+        state.pop("_motion_table", None)
         return state
 
     def _tables_for(self, build: Callable[[Any], _T]) -> _T:
@@ -309,6 +329,7 @@ class BaseTracker(BaseEstimator):
     def _forget_tables(self) -> None:
         """Drop what is computed from array and parameters."""
         self.__dict__.pop("_tables", None)
+        self.__dict__.pop("_motion_table", None)
 
     def _search_grid(self) -> DirectionGrid:
         """Return the candidate directions that the parameters ask for."""
@@ -322,8 +343,13 @@ class BaseTracker(BaseEstimator):
     ) -> None:
         raise NotImplementedError
 
-    def _estimate(self, recordings: Recordings, index: int, *, evidence: bool = False) -> FrameEstimates:
-        """Return the frames of one recording; their evidence may be NaN where it is not asked for."""
+    def _estimate(
+        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
+    ) -> FrameEstimates:
+        """Return the frames of one recording; evidence and log-likelihood need be there where they are asked for.
+
+        An estimator without maps gives no log-likelihood, and is smoothed by its directions and concentrations.
+        """
         raise NotImplementedError
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -332,55 +358,3 @@ class BaseTracker(BaseEstimator):
 
     def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Set what `_state` returned; `array_` is already there."""
-
-
-def sort_arguments(y: Any, array: Any) -> tuple[Any, MicArray | None]:
-    """Return (truth, array), whichever of the two places the MicArray was given in."""
-    if isinstance(y, MicArray):
-        if isinstance(array, MicArray):
-            raise InvalidInputError("fit got two arrays, in second and third place. Give one.")
-        return array, y
-    if array is not None and not isinstance(array, MicArray):
-        raise InvalidInputError(
-            f"array must be a MicArray, got {type(array).__name__}. Build one: MicArray(positions) in metres, or "
-            "MicArray.from_preset(name)."
-        )
-    return y, array
-
-
-def search_grid(
-    kind: str,
-    n_directions: int,
-    azimuth_range_deg: tuple[float, float] | None,
-    elevation_range_deg: tuple[float, float] | None,
-) -> DirectionGrid:
-    """Return the grid of an estimator's parameters, restricted to its search region."""
-    check_choice("grid", kind, ("quasi_uniform", "rectangular"))
-    check_int("n_directions", n_directions, 16)
-    if kind == "rectangular":
-        n_elevations = max(2, round((n_directions / 2) ** 0.5))
-        grid = DirectionGrid.rectangular(2 * n_elevations, n_elevations)
-    else:
-        grid = DirectionGrid.quasi_uniform(n_directions)
-    if azimuth_range_deg is None and elevation_range_deg is None:
-        return grid
-    return grid.restrict(azimuth_range_deg, elevation_range_deg)
-
-
-def per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] | None:
-    """Return one value per recording, whatever container they came in."""
-    if values is None:
-        return None
-    if recordings.container == "single" and not isinstance(values, (list, tuple)):
-        return [values]
-    try:
-        items: Sequence[Any] = list(values)
-    except TypeError as error:
-        raise InvalidInputError(
-            f"{name} must hold one entry per recording, {len(recordings)}, got {type(values).__name__}."
-        ) from error
-    if recordings.container == "single" and len(items) != 1:
-        items = [values]
-    if len(items) != len(recordings):
-        raise InvalidInputError(f"{name} must hold one entry per recording, {len(recordings)}, got {len(items)}.")
-    return list(items)

@@ -1,5 +1,6 @@
 """Fitted estimators as files."""
 
+import dataclasses
 import os
 import pathlib
 from typing import Any
@@ -11,11 +12,14 @@ from doatrack.estimators._base import BaseTracker
 from doatrack.exceptions import InvalidInputError, ModelFileError
 from doatrack.geometry import MicArray
 from doatrack.persistence import read_model_file, write_model_file
+from doatrack.tracking import MotionModel
 
 __all__ = ["load", "save_estimator"]
 
 _OF_THE_MOMENT = ("checkpoint", "verbose")
 """Parameters of a run, not of a model: another user's folders and progress bars are none of a file's business."""
+_VALUES = {cls.__name__: cls for cls in (MotionModel,)}
+"""Parameters that are objects of several numbers."""
 
 
 def save_estimator(estimator: BaseTracker, path: pathlib.Path) -> None:
@@ -88,6 +92,8 @@ def _subclasses(cls: type[BaseTracker]) -> list[type[BaseTracker]]:
 def _encode(name: str, value: Any) -> Any:
     if isinstance(value, MicArray):
         return {"mic_positions": value.positions.tolist(), "name": value.name}
+    if type(value).__name__ in _VALUES:
+        return {"value": type(value).__name__} | {k: _encode(name, v) for k, v in dataclasses.asdict(value).items()}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):
@@ -104,4 +110,6 @@ def _encode(name: str, value: Any) -> Any:
 def _decode(value: Any) -> Any:
     if isinstance(value, dict) and "mic_positions" in value:
         return MicArray(value["mic_positions"], name=value.get("name", ""))
+    if isinstance(value, dict) and "value" in value:
+        return _VALUES[value["value"]](**{key: part for key, part in value.items() if key != "value"})
     return value

@@ -16,7 +16,7 @@ from doatrack.training import physics_loss, to_time_axis
 
 __all__ = ["FrameInference"]
 
-_Rows = tuple[Tensor, Tensor, Tensor]
+_Rows = tuple[Tensor, ...]
 _FRAMES_AT_ONCE = 64
 _TEMPERATURE = 2.0
 """A map adds up what overlapping frames, pairs with a microphone in common and neighbouring lags say as if each said it
@@ -35,47 +35,52 @@ class FrameInference:
 
     @torch.no_grad()
     def run(
-        self, stream: FeatureStream, bound: dict[str, float] | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return directions (n_frames, 3), concentrations (n_frames,) and the bound of each frame (n_frames,).
+        self, stream: FeatureStream, bound: dict[str, float] | None, maps: bool = False
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return directions (n_frames, 3), concentrations, bounds (n_frames,) and log posteriors of each frame.
 
         The bound, given its gamma and beta, is minus the expected physics loss minus beta times the divergence
-        from the uniform prior; NaN where it is not asked for.
+        from the uniform prior; NaN where it is not asked for. The log posteriors (n_frames, n_directions) are there
+        where `maps` asks for them and the encoder makes maps.
         """
-        parts = list(self._blocks(stream, bound))
+        parts = list(self._blocks(stream, bound, maps))
         if not parts:
-            return np.zeros((0, 3)), np.zeros(0), np.zeros(0)
-        doa, concentration, evidence = (torch.cat(column).double().numpy() for column in zip(*parts, strict=True))
+            return np.zeros((0, 3)), np.zeros(0), np.zeros(0), None
+        columns = [torch.cat(column).double().numpy() for column in zip(*parts, strict=True)]
+        doa, concentration, evidence = columns[:3]
+        log_posterior = columns[3] if len(columns) > 3 else None
         doa /= np.linalg.norm(doa, axis=1, keepdims=True)
         pooling = self._encoder.time_pooling
         if pooling == 1:
-            return doa, concentration, evidence
+            return doa, concentration, evidence, log_posterior
         times = (np.arange(len(doa)) + 0.5) * pooling - 0.5
         frames = np.arange(stream.n_frames, dtype=float)
         spread = np.exp(np.interp(frames, times, np.log(concentration + 1e-9)))
-        return interpolate_directions(frames, times, doa), spread, np.interp(frames, times, evidence)
+        return interpolate_directions(frames, times, doa), spread, np.interp(frames, times, evidence), None
 
-    def _blocks(self, stream: FeatureStream, bound: dict[str, float] | None) -> Any:
+    def _blocks(self, stream: FeatureStream, bound: dict[str, float] | None, maps: bool) -> Any:
         if self._encoder.context is None:
             blocks = list(stream)
             if blocks:
-                yield self._rows(torch.cat(blocks), 0, bound)
+                yield self._rows(torch.cat(blocks), 0, bound, maps)
             return
         past: Tensor | None = None
         for block in stream:
             for gcc in block.split(_FRAMES_AT_ONCE):
                 known = gcc if past is None else torch.cat([past, gcc])
-                yield self._rows(known, len(known) - len(gcc), bound)
+                yield self._rows(known, len(known) - len(gcc), bound, maps)
                 past = known[max(len(known) - self._encoder.context, 0) :]
 
-    def _rows(self, gcc: Tensor, skip: int, bound: dict[str, float] | None) -> _Rows:
+    def _rows(self, gcc: Tensor, skip: int, bound: dict[str, float] | None, maps: bool) -> _Rows:
         posterior = self._encoder(gcc[None], self._geometry)
         evidence = torch.full(posterior.batch_shape, torch.nan)
         if bound is not None:
             evidence = self._bound(posterior, gcc[None], **bound)
         claimed = posterior.tempered(_TEMPERATURE) if isinstance(posterior, GridPosterior) else posterior
-        rows = (posterior.mean_direction[0], claimed.concentration[0], evidence[0])
-        return rows[0][skip:], rows[1][skip:], rows[2][skip:]
+        rows = [posterior.mean_direction[0], claimed.concentration[0], evidence[0]]
+        if maps and isinstance(posterior, GridPosterior):
+            rows.append(posterior.logits[0])
+        return tuple(row[skip:] for row in rows)
 
     def _bound(self, posterior: GridPosterior | VonMisesFisher, gcc: Tensor, gamma: float, beta: float) -> Tensor:
         whole = fill_pooling_windows(gcc, self._encoder.time_pooling)

@@ -15,7 +15,8 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from doatrack.audio.recordings import Recordings, Signals
-from doatrack.estimators._base import BaseTracker, per_recording, sort_arguments
+from doatrack.estimators._arguments import per_recording, sort_arguments
+from doatrack.estimators._base import BaseTracker
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
 from doatrack.geometry import MicArray
 from doatrack.training import Checkpoint
@@ -23,7 +24,7 @@ from doatrack.training import Checkpoint
 __all__ = ["SCRATCH", "LearnedTracker"]
 
 SCRATCH = "doatrack-features-"
-_NOT_IN_FINGERPRINT = ("array", "checkpoint", "verbose", "warm_start", "device", "random_state")
+_NOT_IN_FINGERPRINT = ("array", "checkpoint", "motion", "verbose", "warm_start", "device", "random_state")
 
 
 class LearnedTracker(BaseTracker):

@@ -14,18 +14,21 @@ from torch import nn
 from doatrack._validation import check_bool, check_choice, check_int, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.distributions import credible_angle
-from doatrack.estimators._base import FrameEstimates, per_recording, search_grid
+from doatrack.estimators._arguments import per_recording
 from doatrack.estimators._calibration import fit_concentration_scale
 from doatrack.estimators._encoders import ENCODERS, build_encoder, lag_settings
+from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._inference import FrameInference
 from doatrack.estimators._learned import SCRATCH, LearnedTracker
 from doatrack.estimators._learning import Schedule, UnsupervisedTask, check_device, store_features, train
+from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import GCCExtractor
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
 from doatrack.metrics import angular_error
 from doatrack.networks import PairGeometry, PhysicsDecoder
 from doatrack.persistence import pretrained_file
+from doatrack.tracking import MotionModel
 from doatrack.training import Checkpoint, CropSampler
 
 __all__ = ["PhysicsVAETracker"]
@@ -81,6 +84,11 @@ class PhysicsVAETracker(LearnedTracker):
     window : {"hann", "rectangular"}
     speed_of_sound : float
         In m/s.
+    evidence_share : float
+        Share of the encoder's log-posterior that counts as new in each frame, for filter and smoother (encoder "map"):
+        it has seen the frames before already.
+    motion : MotionModel, optional
+        How sources move, for filter and smoother; None is the usual motion.
     random_state : int, RandomState or None
         Seed of initial weights, crops and samples.
     device : str
@@ -154,6 +162,8 @@ class PhysicsVAETracker(LearnedTracker):
         hop_length: int = 3072,
         window: Literal["hann", "rectangular"] = "rectangular",
         speed_of_sound: float = SPEED_OF_SOUND,
+        evidence_share: float = 0.5,
+        motion: MotionModel | None = None,
         random_state: Any = None,
         device: str = "cpu",
         checkpoint: str | os.PathLike[str] | None = None,
@@ -185,6 +195,8 @@ class PhysicsVAETracker(LearnedTracker):
         self.hop_length = hop_length
         self.window = window
         self.speed_of_sound = speed_of_sound
+        self.evidence_share = evidence_share
+        self.motion = motion
         self.random_state = random_state
         self.device = device
         self.checkpoint = checkpoint
@@ -309,6 +321,7 @@ class PhysicsVAETracker(LearnedTracker):
         for name in ("learn_sigma", "warm_start"):
             check_bool(name, getattr(self, name))
         check_real("beta", self.beta, 0.0)
+        check_real("evidence_share", self.evidence_share, 0.0, exclusive_minimum=True)
         check_real("motion_concentration", self.motion_concentration, 0.0)
         for name in ("n_epochs", "batch_size", "crop_frames", "pairs_per_step"):
             check_int(name, getattr(self, name), 1)
@@ -402,17 +415,20 @@ class PhysicsVAETracker(LearnedTracker):
             )
         return search_grid("quasi_uniform", self.n_directions, *region)
 
-    def _estimate(self, recordings: Recordings, index: int, *, evidence: bool = False) -> FrameEstimates:
+    def _estimate(
+        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
+    ) -> FrameEstimates:
         runtime = self._runtime()
         stream = runtime.extractor.stream(recordings.blocks(index))
         inference = FrameInference(self.encoder_, self.decoder_, runtime.geometry)
         bound = {"gamma": self.gamma, "beta": self.beta} if evidence else None
-        doa, concentration, per_frame = inference.run(stream, bound)
+        doa, concentration, per_frame, log_posterior = inference.run(stream, bound, maps)
         if len(doa) == 0:
             self._too_short(recordings, index)
         calibrated = concentration * self.concentration_scale_
         angle = credible_angle(torch.from_numpy(calibrated), 0.9).numpy()
-        return FrameEstimates(doa, calibrated, angle, stream.activity(), per_frame)
+        heard = None if log_posterior is None else self.evidence_share * log_posterior
+        return FrameEstimates(doa, calibrated, angle, stream.activity(), per_frame, heard)
 
     def _runtime(self) -> "_Tables":
         if not isinstance(self.encoder_, ENCODERS[check_choice("encoder", self.encoder, ENCODERS)]):

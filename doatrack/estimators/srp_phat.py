@@ -10,10 +10,13 @@ from torch import Tensor
 
 from doatrack._validation import check_array, check_bool, check_real
 from doatrack.audio.recordings import Recordings, Signals
-from doatrack.estimators._base import BaseTracker, FrameEstimates, search_grid
+from doatrack.estimators._base import BaseTracker
+from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCExtractor, srp_map, steering_matrix
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray, PeakFinder
+from doatrack.tracking import MotionModel
 
 __all__ = ["SRPPHAT"]
 
@@ -49,6 +52,10 @@ class SRPPHAT(BaseTracker):
         Distance in samples of the lags at which correlations are computed, between which they are interpolated.
     speed_of_sound : float
         In m/s.
+    map_scale : float
+        Log-likelihood in nats of a steered response power of 1, for filter and smoother (docs/motion.md).
+    motion : MotionModel, optional
+        How sources move, for filter and smoother; None is the usual motion.
 
     Attributes
     ----------
@@ -89,6 +96,8 @@ class SRPPHAT(BaseTracker):
         window: Literal["rectangular", "hann"] = "rectangular",
         lag_step: float = 0.25,
         speed_of_sound: float = SPEED_OF_SOUND,
+        map_scale: float = 200.0,
+        motion: MotionModel | None = None,
     ) -> None:
         self.array = array
         self.grid = grid
@@ -103,6 +112,8 @@ class SRPPHAT(BaseTracker):
         self.window = window
         self.lag_step = lag_step
         self.speed_of_sound = speed_of_sound
+        self.map_scale = map_scale
+        self.motion = motion
 
     def predict_map(self, X: Signals) -> Any:
         """Return the steered response power itself.
@@ -130,6 +141,7 @@ class SRPPHAT(BaseTracker):
     ) -> None:
         check_bool("refine", self.refine)
         check_real("lag_step", self.lag_step, 0.0, 1.0, exclusive_minimum=True)
+        check_real("map_scale", self.map_scale, 0.0, exclusive_minimum=True)
         grid = self._search_grid()
         _pair_rows(self.pairs, array)
         recordings.check()
@@ -140,20 +152,26 @@ class SRPPHAT(BaseTracker):
     def _search_grid(self) -> DirectionGrid:
         return search_grid(self.grid, self.n_directions, self.azimuth_range_deg, self.elevation_range_deg)
 
-    def _estimate(self, recordings: Recordings, index: int, *, evidence: bool = False) -> FrameEstimates:
+    def _estimate(
+        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
+    ) -> FrameEstimates:
         tables = self._runtime()
         stream = tables.extractor.stream(recordings.blocks(index))
-        doa, power = [], []
+        doa, power, logs = [], [], []
         for gcc in stream:
             values = self._map(gcc)
             power.append(values.amax(dim=-1))
+            if maps:
+                logs.append(self.map_scale * values)
             doa.append(tables.finder(values) if self.refine else tables.directions[values.argmax(dim=-1)])
         if not doa:
             self._too_short(recordings, index)
         unknown = np.full(stream.n_frames, np.nan)
         directions = torch.cat(doa).double().numpy()
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        return FrameEstimates(directions, unknown, unknown, stream.activity(), torch.cat(power).double().numpy())
+        heard = torch.cat(power).double().numpy()
+        log_likelihood = torch.cat(logs).double().numpy() if maps else None
+        return FrameEstimates(directions, unknown, unknown, stream.activity(), heard, log_likelihood)
 
     def _map(self, gcc: Tensor) -> Tensor:
         tables = self._runtime()

@@ -34,7 +34,7 @@ def truth(signals, doa):
 
 
 def covered(tracker, signals, truth):
-    tracks = tracker.track(signals)
+    tracks = tracker.track(signals, smoothing=None)
     return cone_coverage(
         truth, [t.doa for t in tracks], [t.credible_angle for t in tracks], [t.activity.astype(float) for t in tracks]
     )
@@ -56,7 +56,10 @@ def test_on_its_own_data_ninety_of_a_hundred_are_covered(quick, signals, array, 
     tracker.save(tmp_path / "model")
     loaded = doatrack.load(tmp_path / "model")
     assert loaded.concentration_scale_ == tracker.concentration_scale_ != 1.0
-    assert np.array_equal(loaded.track(signals[0]).credible_angle, tracker.track(signals[0]).credible_angle)
+    assert np.array_equal(
+        loaded.track(signals[0], smoothing=None).credible_angle,
+        tracker.track(signals[0], smoothing=None).credible_angle,
+    )
 
 
 def test_calibrating_twice_is_calibrating_once(quick, signals, array, truth):
@@ -84,9 +87,10 @@ def test_frames_of_unknown_truth_do_not_count(quick, signals, array, truth):
     scales = [quick().fit(signals, array).calibrate(signals, t).concentration_scale_ for t in (truth, holes, spoilt)]
     tracker = quick().fit(signals, array).calibrate(signals, holes)
     known = [
-        np.where(np.isnan(h).any(axis=1), 0.0, t.activity) for h, t in zip(holes, tracker.track(signals), strict=True)
+        np.where(np.isnan(h).any(axis=1), 0.0, t.activity)
+        for h, t in zip(holes, tracker.track(signals, smoothing=None), strict=True)
     ]
-    tracks = tracker.track(signals)
+    tracks = tracker.track(signals, smoothing=None)
     share = cone_coverage(truth, [t.doa for t in tracks], [t.credible_angle for t in tracks], known)
     assert share == pytest.approx(0.9, abs=2.01 / sum(w.sum() for w in known))
     assert scales[2] < 0.5 * scales[1]

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from doatrack import SRPPHAT, MicArray, PhysicsVAETracker
 from doatrack.exceptions import InvalidInputError
+from doatrack.tracking import MotionModel
 
 
 def other_window(cls):
@@ -36,6 +37,8 @@ SRP_CHANGES = {
     "window": other_window(SRPPHAT),
     "lag_step": 0.9,
     "speed_of_sound": 300.0,
+    "map_scale": 20.0,
+    "motion": MotionModel(diffusion=0.5),
 }
 
 VAE_CHANGES = {
@@ -64,6 +67,8 @@ VAE_CHANGES = {
     "hop_length": 512,
     "window": other_window(PhysicsVAETracker),
     "speed_of_sound": 300.0,
+    "evidence_share": 0.01,
+    "motion": MotionModel(diffusion=0.5),
     "random_state": 1,
 }
 # These change neither answers nor weights; each has a test of its own below.
@@ -81,7 +86,11 @@ def test_every_parameter_has_an_entry():
 
 def seen(estimator, signals):
     """What can be seen of a fitted estimator from outside, as one array."""
-    parts = [np.concatenate([t.doa.ravel(), t.credible_angle]) for t in estimator.track(signals)]
+    parts = [
+        np.concatenate([t.doa.ravel(), t.credible_angle])
+        for smoothing in (None, "smoother")
+        for t in estimator.track(signals, smoothing=smoothing)
+    ]
     if isinstance(estimator, SRPPHAT):
         parts += [m.ravel() for m in estimator.predict_map(signals)]
     else:

@@ -1,0 +1,24 @@
+"""What an estimator knows of each frame of one recording."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FrameEstimates"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameEstimates:
+    """What an estimator knows of each frame of one recording: the inside of a `Track`.
+
+    `log_likelihood` (n_frames, n_directions), in nats over the estimator's grid, is there for estimators that make
+    maps, where it was asked for.
+    """
+
+    doa: NDArray[np.float64]
+    concentration: NDArray[np.float64]
+    credible_angle: NDArray[np.float64]
+    activity: NDArray[np.bool_]
+    evidence: NDArray[np.float64]
+    log_likelihood: NDArray[np.float64] | None = None

@@ -1,0 +1,53 @@
+"""Joining what single frames say by a motion model: the step between an estimator's frames and its answer."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from doatrack._validation import check_choice
+from doatrack.distributions import credible_angle
+from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.geometry import DirectionGrid
+from doatrack.tracking import MotionModel, Transition, grid_filter, grid_smoother, posterior_directions
+
+__all__ = ["Smoothing", "check_smoothing", "join_frames", "transition_of"]
+
+Smoothing = Literal["filter", "smoother"] | None
+_GRID_OF_DIRECTIONS = 2048
+_USUAL_CONCENTRATION = 50.0  # of a method that gives none: errors of about 8 degrees
+
+
+def check_smoothing(smoothing: object) -> None:
+    """Raise unless frames are to be joined by nothing, the filter or the smoother."""
+    if smoothing is not None:
+        check_choice("smoothing", smoothing, ("filter", "smoother"))
+
+
+def transition_of(motion: MotionModel | None, grid: DirectionGrid | None, step_s: float) -> Transition:
+    """Return the motion of one frame over an estimator's grid, or over one made for estimators without maps."""
+    searched = DirectionGrid.quasi_uniform(_GRID_OF_DIRECTIONS) if grid is None else grid
+    return (MotionModel() if motion is None else motion).transition(searched, step_s)
+
+
+def join_frames(
+    frames: FrameEstimates, transition: Transition, smoothing: Literal["filter", "smoother"]
+) -> FrameEstimates:
+    """Return the frames' directions and concentrations given their neighbours, earlier ones or all.
+
+    Where an estimator has no map, its direction and concentration are taken as a von Mises-Fisher likelihood.
+    """
+    join = grid_filter if smoothing == "filter" else grid_smoother
+    posterior = join(_log_likelihood(frames, transition.grid), transition, frames.activity)
+    doa, concentration = posterior_directions(posterior, transition.grid)
+    angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
+    return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle)
+
+
+def _log_likelihood(frames: FrameEstimates, grid: DirectionGrid) -> NDArray[np.float64]:
+    if frames.log_likelihood is not None:
+        return frames.log_likelihood
+    known = np.where(np.isnan(frames.concentration), _USUAL_CONCENTRATION, frames.concentration)
+    return known[:, None] * (frames.doa @ grid.directions.T)
