@@ -11,6 +11,16 @@ from doatrack.metrics.angular import (
     root_mean_square_angular_error_deg,
     share_within,
 )
+from doatrack.metrics.multi_source import (
+    SourceDetections,
+    assigned_angular_error_deg,
+    detect_sources,
+    identity_switches,
+    source_f_score,
+    source_precision,
+    source_recall,
+)
+from doatrack.metrics.ospa import ospa_deg, ospa_distance
 from doatrack.metrics.scorers import (
     FrameScorer,
     make_frame_scorer,
@@ -24,8 +34,12 @@ from doatrack.metrics.scorers import (
 
 __all__ = [
     "FrameScorer",
+    "SourceDetections",
     "angular_error",
+    "assigned_angular_error_deg",
     "cone_coverage",
+    "detect_sources",
+    "identity_switches",
     "make_frame_scorer",
     "mean_angular_error_deg",
     "mean_angular_error_scorer",
@@ -35,9 +49,14 @@ __all__ = [
     "mean_elevation_error_scorer",
     "median_angular_error_deg",
     "median_angular_error_scorer",
+    "ospa_deg",
+    "ospa_distance",
     "root_mean_square_angular_error_deg",
     "root_mean_square_angular_error_scorer",
     "share_within",
     "share_within_scorer",
+    "source_f_score",
+    "source_precision",
+    "source_recall",
     "truth_at_frames",
 ]

@@ -23,18 +23,18 @@ def truth_at_frames(rows: ArrayLike, frame_times: ArrayLike) -> tuple[FloatArray
 
     Parameters
     ----------
-    rows : array-like of shape (n_rows, 5)
+    rows : array-like of shape (n_rows, 5) or (n_sources, n_rows, 5)
         time_s, x, y, z, active: seconds (increasing), unit vectors in the array's frame (x front, y left, z up;
-        NaN where unknown), and 1 or 0.
+        NaN where unknown), and 1 or 0; for several sources, one table each.
     frame_times : array-like of shape (n_frames,)
         Seconds, increasing: the centres of the frames.
 
     Returns
     -------
-    doa : ndarray of shape (n_frames, 3)
+    doa : ndarray of shape (n_frames, 3) or (n_frames, n_sources, 3)
         Chords between unit vectors: their direction is what counts. NaN where a neighbouring row is unknown, and
         halfway between opposite directions.
-    active : ndarray of bool, shape (n_frames,)
+    active : ndarray of bool, shape (n_frames,) or (n_frames, n_sources)
 
     Raises
     ------
@@ -53,6 +53,9 @@ def truth_at_frames(rows: ArrayLike, frame_times: ArrayLike) -> tuple[FloatArray
     >>> doa[1].round(6).tolist(), active.tolist()
     ([0.5, 0.5, 0.0], [False, True, True])
     """
+    if np.ndim(rows) == 3 and np.shape(rows)[0]:
+        doas, actives = zip(*(truth_at_frames(source, frame_times) for source in np.asarray(rows)), strict=True)
+        return np.stack(doas, axis=1), np.stack(actives, axis=1)
     table = check_array("truth rows (time_s, x, y, z, active)", rows, ("n_rows", 5), finite=False)
     if len(table) == 0:
         raise InvalidInputError("truth rows must hold at least one row (time_s, x, y, z, active), got none.")
