@@ -19,6 +19,7 @@ from doatrack.geometry.interpolation import interpolate_directions
 from doatrack.geometry.mic_array import SPEED_OF_SOUND, MicArray
 from doatrack.geometry.peak import PeakFinder
 from doatrack.geometry.presets import Preset, get_preset, preset_names, preset_positions
+from doatrack.geometry.several_peaks import Peaks, SeparatedPeaks, separated_peaks
 from doatrack.geometry.tdoa import speed_of_sound, tdoa_far_field, tdoa_near_field
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "DirectionGrid",
     "MicArray",
     "PeakFinder",
+    "Peaks",
     "Preset",
+    "SeparatedPeaks",
     "azimuth_colatitude_deg_to_unit",
     "azimuth_colatitude_to_unit",
     "azimuth_elevation_deg_to_unit",
@@ -37,6 +40,7 @@ __all__ = [
     "locata_to_unit",
     "preset_names",
     "preset_positions",
+    "separated_peaks",
     "speed_of_sound",
     "tdoa_far_field",
     "tdoa_near_field",

@@ -45,10 +45,20 @@ class PeakFinder:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return the refined directions, unit vectors (..., 3), of maps (..., n_directions)."""
-        best = values.argmax(dim=-1)
+        return self.refine(values, values.argmax(dim=-1))
+
+    def refine(self, values: Tensor, best: Tensor) -> Tensor:
+        """Return the refined directions, unit vectors (..., 3), around maxima of maps (..., n_directions).
+
+        Parameters
+        ----------
+        values : Tensor of shape (..., n_directions)
+        best : int64 Tensor of shape (...)
+            Index of a maximum of each map.
+        """
         if self.solve is None:
             return self.directions[best]
-        around = values.gather(-1, self.neighbours[best])
+        around = values.expand(*best.shape, -1).gather(-1, self.neighbours[best])
         around = around - around.mean(dim=-1, keepdim=True)
         _, ga, gb, caa, cab, cbb = torch.einsum("...cm,...m->...c", self.solve[best], around).unbind(-1)
         # vertex of g.x + x'Hx/2 with H = [[2 caa, cab], [cab, 2 cbb]]

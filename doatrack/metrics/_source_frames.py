@@ -91,7 +91,7 @@ def _truth(label: str, truth: Any, times: Any, n_frames: int) -> tuple[FloatArra
     if np.shape(truth)[-1:] != (5,):
         doa = _directions(f"y_true{label}", truth)
         check_same_length(f"y_true{label}", len(doa), f"y_pred{label}", n_frames)
-        return doa, np.isfinite(doa).all(axis=-1)
+        return doa, _known(doa)
     if times is None:
         raise InvalidInputError(
             f"y_true{label} holds truth rows (time_s, x, y, z, active): pass frame_times, the seconds of the rows "
@@ -100,12 +100,16 @@ def _truth(label: str, truth: Any, times: Any, n_frames: int) -> tuple[FloatArra
     times = check_times(f"frame_times{label}", times)
     check_same_length(f"frame_times{label}", len(times), f"y_pred{label}", n_frames)
     doa, active = truth_at_frames(truth, times)
-    return doa, np.asarray(active & np.isfinite(doa).all(axis=-1))
+    return doa, active & _known(doa)
+
+
+def _known(doa: FloatArray) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(doa).all(axis=-1))
 
 
 def _present(name: str, active: Any, doa: FloatArray) -> NDArray[np.bool_]:
     """Return which sources are there (n_frames, n): those that are called active and have a direction."""
-    known = np.isfinite(doa).all(axis=-1)
+    known = _known(doa)
     if active is None:
         return known
     table = check_array(name, active, doa.shape[:2])
