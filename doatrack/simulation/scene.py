@@ -34,6 +34,7 @@ TRUTH_STEP = 0.02  # seconds between two rows of truth
 _TAIL_SPACING = 0.25  # metres of path after which the diffuse tail is another one
 _LOWEST_FREQUENCY = 50.0  # Hz; below, image sources exaggerate and loudspeakers and mouths are silent
 _PEAK = 0.9
+_LOUDSPEAKER_KINDS = ("directional", "recorded")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,9 @@ def simulate_scene(
     heard = _reverberate(dry, layout, settings, tail_generator, device)
     noise, noise_info = _make_noise(kind, noise_source, layout, settings, noise_generator, device)
     if noise is not None:
-        heard = heard + scale_to_snr(noise, heard, activity, snr_db)
+        # noise that plays for a part of the time is that much weaker on average
+        share = settings.noise_share if kind in _LOUDSPEAKER_KINDS else 1.0
+        heard = heard + scale_to_snr(noise, heard, activity, snr_db - 10 * math.log10(share))
     peak = heard.abs().max().item()
     waveform = (heard * (_PEAK / peak if peak > 0 else 1.0)).cpu().numpy()
     truth = _truth(layout, settings, activity)
@@ -238,6 +241,7 @@ def _make_noise(
     signal = _remove_rumble(signal, rate)
     if kind == "diffuse":
         return diffuse_field(signal, layout.room, layout.mic_positions, generator, device), {}
+    signal[math.ceil(settings.noise_share * n_samples) :] = 0.0
     place = draw_loudspeaker(layout, settings, generator)
     doa = directions_from_array(layout, place[None])[0]
     noise = loudspeaker_noise(signal, layout.room, place, layout.mic_positions, generator, device)

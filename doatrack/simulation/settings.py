@@ -43,6 +43,9 @@ class SceneSettings:
         Least distance of talker and loudspeaker, and of the array's origin, to every wall in metres.
     min_distance : float
         Least distance of talker and loudspeaker to the array's origin in metres.
+    noise_share : float
+        Part of the recording, from its start, during which a loudspeaker plays, above 0 to 1. The SNR counts the noise
+        while it plays.
     min_separation_deg : float
         Least angle at the array between the loudspeaker and the mean direction of the talker, in degrees.
     random_yaw : bool
@@ -76,6 +79,7 @@ class SceneSettings:
     source_margin: float = 0.3
     array_margin: float = 1.0
     min_distance: float = 0.5
+    noise_share: float = 1.0
     min_separation_deg: float = 0.0
     random_yaw: bool = True
     points_per_second: float = 8.0
@@ -90,6 +94,7 @@ class SceneSettings:
         for name in ("source_margin", "array_margin", "min_distance"):
             check_real(name, getattr(self, name), 0.0)
         check_real("moving_probability", self.moving_probability, 0.0, 1.0)
+        check_real("noise_share", self.noise_share, 0.0, 1.0, exclusive_minimum=True)
         check_real("min_separation_deg", self.min_separation_deg, 0.0, 120.0)
         for name in ("oscillations_range", "amplitude_range"):
             _check_range(name, getattr(self, name), 0.0)

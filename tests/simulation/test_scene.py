@@ -103,6 +103,18 @@ def test_noise_has_the_snr_asked_for_all_the_time(noise):
     assert 10 * np.log10((start**2).mean() / (pause**2).mean()) == pytest.approx(0, abs=1.0)
 
 
+def test_an_interferer_that_stops_has_the_snr_asked_for_while_it_plays():
+    settings = dataclasses.replace(DRY, noise="directional", snr_db_range=(10.0, 10.0), moving_probability=0.0)
+    short = simulate_scene(ARRAY, dataclasses.replace(settings, noise_share=0.2), 1, white_speech)
+    quiet = simulate_scene(ARRAY, dataclasses.replace(settings, noise="none"), 1, white_speech)
+    played, pause = short.waveform[:, :6000], short.waveform[:, 28000:]
+    speech = short.waveform[:, 10000:22000]
+    assert 10 * np.log10((speech**2).mean() / (played**2).mean()) == pytest.approx(10.0, abs=1.0)
+    assert (pause**2).mean() < 1e-3 * (played**2).mean()
+    gain = short.waveform[:, 12000:].std() / quiet.waveform[:, 12000:].std()  # the peak of a scene is scaled to 0.9
+    np.testing.assert_allclose(short.waveform[:, 12000:], gain * quiet.waveform[:, 12000:], atol=2e-3)
+
+
 def test_the_interferer_is_heard_from_its_direction():
     settings = dataclasses.replace(DRY, noise="directional", snr_db_range=(-40.0, -40.0), min_separation_deg=30.0)
     scene = simulate_scene(ARRAY, settings, 2, white_speech)
