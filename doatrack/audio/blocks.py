@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import soxr
@@ -102,18 +103,33 @@ def stream_samples(
     if channels is None and isinstance(path, AudioFile):
         channels = path.channels
     wanted = None if channels is None else check_channels(channels)
-    return _stream(path, sample_rate, wanted)
+    return _stream(path, sample_rate, wanted, path.start if isinstance(path, AudioFile) else 0.0)
 
 
 def _stream(
-    path: str | os.PathLike[str], sample_rate: int, wanted: tuple[int, ...] | None
+    path: str | os.PathLike[str], sample_rate: int, wanted: tuple[int, ...] | None, start: float
 ) -> Iterator[NDArray[np.float32]]:
     with open_sound_file(path) as file:
+        _skip_to(path, file, start)
         picked = _picked(path, wanted, file.channels)
         convert = _converter(file.samplerate, sample_rate, len(picked))
         for piece in read_pieces(path, file):
             yield np.ascontiguousarray(convert(piece[:, picked], False).T)
         yield np.ascontiguousarray(convert(np.zeros((0, len(picked)), dtype=np.float32), True).T)
+
+
+def _skip_to(path: str | os.PathLike[str], file: Any, start: float) -> None:
+    first = round(start * file.samplerate)
+    if first >= file.frames:
+        raise AudioFileError(
+            f"{path} lasts {file.frames / file.samplerate:.3f} s, so it cannot be read from {start:g} s on. "
+            "Choose an earlier start."
+        )
+    if first:
+        try:
+            file.seek(first)
+        except (RuntimeError, ValueError) as error:
+            raise AudioFileError(f"{path} cannot be read from {start:g} s on: {error}") from error
 
 
 def _picked(path: str | os.PathLike[str], wanted: tuple[int, ...] | None, n_channels: int) -> list[int]:

@@ -37,12 +37,13 @@ class Recordings(Sequence[NDArray[np.float32]]):
     sample_rate : int
         In Hz; arrays are taken to have it.
     channels : sequence of int, optional
-        Which channels of files are the microphones, counted from 0; an `AudioFile` may name its own.
+        Which channels of files are the microphones, counted from 0; an `AudioFile` may name its own. Arrays hold the
+        microphones alone.
 
     Raises
     ------
     InvalidInputError
-        On an empty list or a container of another kind.
+        On an empty list, a container of another kind, or `channels` for recordings that are arrays.
 
     Examples
     --------
@@ -61,6 +62,10 @@ class Recordings(Sequence[NDArray[np.float32]]):
         self._n_mics = n_mics
         self._sample_rate = sample_rate
         self.container, items = _unpack(signals)
+        if channels is not None and not all(isinstance(item, (str, os.PathLike)) for item in items):
+            raise InvalidInputError(
+                "channels picks channels of files, but the recordings hold arrays. Pick the rows yourself: x[channels]."
+            )
         self._items = [_as_file(item, channels) if isinstance(item, (str, os.PathLike)) else item for item in items]
         self._torch = any(isinstance(item, torch.Tensor) for item in self._items)
 
@@ -142,4 +147,6 @@ def _unpack(signals: Signals) -> tuple[str, list[Any]]:
 
 
 def _as_file(path: str | os.PathLike[str], channels: Sequence[int] | None) -> AudioFile:
-    return path if isinstance(path, AudioFile) and path.channels is not None else AudioFile(path, channels)
+    if not isinstance(path, AudioFile):
+        return AudioFile(path, channels)
+    return path if path.channels is not None else AudioFile(path.path, channels, path.start)

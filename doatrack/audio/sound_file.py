@@ -101,7 +101,7 @@ def _reason(error: Exception) -> str:
 
 
 def read_pieces(path: str | os.PathLike[str], file: Any) -> Iterator[NDArray[np.float32]]:
-    """Yield all samples of an open file, piece after piece, each (n, n_channels), full scale 1.
+    """Yield the samples of an open file from where it stands, piece after piece, each (n, n_channels), full scale 1.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def read_pieces(path: str | os.PathLike[str], file: Any) -> Iterator[NDArray[np.
     ...         [piece.shape for piece in read_pieces("a.wav", file)]
     [(65536, 2), (4464, 2)]
     """
-    done = 0
+    done = file.tell()
     while done < file.frames:
         try:
             piece = file.read(min(_PIECE, file.frames - done), dtype="float32", always_2d=True)

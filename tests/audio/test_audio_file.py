@@ -59,3 +59,23 @@ def test_wrong_channels_are_refused_at_once_and_missing_ones_when_read(six_chann
         AudioFile(path, "1-4")
     with pytest.raises(AudioFileError, match="has 6 channels, but channel 6"):
         read_audio(AudioFile(path, [0, 6]))
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac"])
+def test_what_comes_before_the_start_is_not_read(tmp_path, rng, ending):
+    samples = (rng.integers(-9000, 9000, size=(3, 70000)) / 32768).astype(np.float32)
+    path = tmp_path / f"long.{ending}"
+    soundfile.write(path, samples.T, 16000, subtype="PCM_16")
+    late = AudioFile(path, [2, 0], start=0.125)
+    np.testing.assert_array_equal(read_audio(late), samples[[2, 0], 2000:])
+    view = Recordings([late, AudioFile(path, start=4.0)], n_mics=2, channels=[1, 0])
+    np.testing.assert_array_equal(np.concatenate(list(view.blocks(0)), axis=1), samples[[2, 0], 2000:])
+    np.testing.assert_array_equal(view[1], samples[[1, 0], 64000:])
+
+
+def test_a_start_outside_the_file_is_refused(six_channels):
+    path, _ = six_channels
+    with pytest.raises(InvalidInputError, match="start must be at least 0"):
+        AudioFile(path, start=-1)
+    with pytest.raises(AudioFileError, match=r"lasts 0\.312 s, so it cannot be read from 0\.3125 s on"):
+        read_audio(AudioFile(path, start=0.3125))

@@ -184,3 +184,9 @@ def test_samples_that_are_no_array_of_numbers(signals, message):
 
 def test_masked_array_without_gaps_is_an_array():
     np.testing.assert_array_equal(Recordings(np.ma.masked_array(waves(1)[0]), 3)[0], waves(1)[0])
+
+
+def test_channels_of_arrays_are_not_silently_all(file):
+    with pytest.raises(InvalidInputError, match=r"channels picks channels of files.*x\[channels\]"):
+        Recordings([waves(1)[0], file], channels=[0, 1])
+    assert Recordings([file], channels=[0, 1])[0].shape[0] == 2
