@@ -17,6 +17,8 @@ from doatrack.exceptions import InvalidInputError
 
 __all__ = ["atomic_write_bytes", "read_number_table", "read_text_table", "write_beside"]
 
+_MOST_LISTED = 24  # columns or cells that a message repeats
+
 
 @contextlib.contextmanager
 def write_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
@@ -110,7 +112,9 @@ def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         file.write(data)
 
 
-def read_number_table(path: str | os.PathLike[str], columns: Sequence[str]) -> NDArray[np.float64]:
+def read_number_table(
+    path: str | os.PathLike[str], columns: Sequence[str], *, delimiter: str = ","
+) -> NDArray[np.float64]:
     r"""Read named columns of a CSV file of numbers, in the order asked for, whatever the file's order.
 
     Parameters
@@ -119,6 +123,8 @@ def read_number_table(path: str | os.PathLike[str], columns: Sequence[str]) -> N
         A UTF-8 CSV file whose first line names its columns; other columns than `columns` are not looked at.
     columns : sequence of str
         The wanted columns.
+    delimiter : str
+        What stands between cells.
 
     Returns
     -------
@@ -128,8 +134,8 @@ def read_number_table(path: str | os.PathLike[str], columns: Sequence[str]) -> N
     Raises
     ------
     InvalidInputError
-        If the file cannot be read as text, lacks a column, or holds something else than a number; the message
-        names the file, the line and the column.
+        If the file cannot be read as text, lacks a column, holds something else than a number, or a row has more
+        cells than the first line names; the message names the file, the line and the column.
 
     Examples
     --------
@@ -140,9 +146,8 @@ def read_number_table(path: str | os.PathLike[str], columns: Sequence[str]) -> N
     ...     read_number_table(file, ["x", "time_s"]).tolist()
     [[1.0, 0.5]]
     """
-    rows = [
-        [_number(path, line, column, row[column]) for column in columns] for line, row in _named_rows(path, columns)
-    ]
+    named = _named_rows(path, columns, delimiter)
+    rows = [[_number(path, line, column, row[column]) for column in columns] for line, row in named]
     return np.array(rows, dtype=np.float64).reshape(-1, len(columns))
 
 
@@ -159,7 +164,8 @@ def read_text_table(path: str | os.PathLike[str], columns: Sequence[str]) -> lis
     Raises
     ------
     InvalidInputError
-        If the file cannot be read as text or lacks a column; the message names both.
+        If the file cannot be read as text, lacks a column, or a row has more cells than the first line names; the
+        message names the file, and the line or the column.
 
     Examples
     --------
@@ -170,18 +176,26 @@ def read_text_table(path: str | os.PathLike[str], columns: Sequence[str]) -> lis
     ...     read_text_table(file, ["file"])
     [{'file': 'a.ogg', 'split': 'train'}]
     """
-    return [row for _, row in _named_rows(path, columns)]
+    return [row for _, row in _named_rows(path, columns, ",")]
 
 
-def _named_rows(path: str | os.PathLike[str], columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+def _named_rows(
+    path: str | os.PathLike[str], columns: Sequence[str], delimiter: str
+) -> list[tuple[int, dict[str, str]]]:
     """Return (number of the line, cells by column) for each row that is not blank; missing cells are empty."""
-    lines = _read_csv(path)
+    lines = _read_csv(path, delimiter)
     names = [name.strip() for name in lines[0]] if lines else []
     for column in columns:
         if column not in names:
             raise InvalidInputError(
-                f"{path} has no column {column!r}: its first line must name {','.join(columns)}, "
-                f"and it names {','.join(names) or 'nothing'}."
+                f"{path} has no column {column!r}: its first line must name {_listed(columns, delimiter)}, "
+                f"and it names {_listed(names, delimiter) or 'nothing'}."
+            )
+    for line, row in enumerate(lines[1:], start=2):
+        if any(cell.strip() for cell in row[len(names) :]):
+            raise InvalidInputError(
+                f"{path}, line {line}: there must be at most {len(names)} cells, as many as the first line names, got "
+                f"{len(row)}: {_listed(row, delimiter)}. Put cells that hold the delimiter into quotes."
             )
     return [
         (line, dict(itertools.zip_longest(names, row[: len(names)], fillvalue="")))
@@ -190,10 +204,15 @@ def _named_rows(path: str | os.PathLike[str], columns: Sequence[str]) -> list[tu
     ]
 
 
-def _read_csv(path: str | os.PathLike[str]) -> list[list[str]]:
+def _listed(cells: Sequence[str], delimiter: str) -> str:
+    more = f" and {len(cells) - _MOST_LISTED} more" if len(cells) > _MOST_LISTED else ""
+    return (delimiter if delimiter.isprintable() else " ").join(cells[:_MOST_LISTED]) + more
+
+
+def _read_csv(path: str | os.PathLike[str], delimiter: str) -> list[list[str]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            return list(csv.reader(file))
+            return list(csv.reader(file, delimiter=delimiter))
     except FileNotFoundError as error:
         raise InvalidInputError(f"{path} does not exist.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:

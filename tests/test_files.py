@@ -85,6 +85,7 @@ def test_table_takes_columns_by_name(tmp_path):
         (b"", "has no column 'x'.*names nothing"),
         (b"x,y,z\n1,2,3\n1,two,3\n", "line 3, column 'y'.*'two'"),
         (b"x,y,z\n1,2\n", "line 2, column 'z'.*''"),
+        (b"x,y,z\n1,2,3\n1,5,2,3\n", "line 3: there must be at most 3 cells.*got 4: 1,5,2,3"),
         (b"\xff\xfe\x00", "cannot be read as a CSV file"),
         (b'x,y,z\n"' + b"1" * 200_000 + b'",2,3\n', "cannot be read as a CSV file"),
     ],
@@ -97,6 +98,22 @@ def test_bad_table_names_file_line_and_column(tmp_path, content, message):
     assert str(file) in str(caught.value)
 
 
+def test_other_delimiters_and_long_tables(tmp_path):
+    file = tmp_path / "t.txt"
+    names = [f"mic{k}_x" for k in range(40)]
+    file.write_text("\t".join(names) + "\n" + "\t".join(map(str, range(40))) + "\n")
+    assert read_number_table(file, ["mic7_x", "mic3_x"], delimiter="\t").tolist() == [[7, 3]]
+    with pytest.raises(InvalidInputError, match=r"has no column 'y'.*names mic0_x mic1_x.*mic23_x and 16 more\.$"):
+        read_number_table(file, ["y"], delimiter="\t")
+
+
+def test_more_cells_than_columns_are_not_dropped(tmp_path):
+    file = tmp_path / "index.csv"
+    file.write_text("file,split\nrain, heavy.ogg,train\n")
+    with pytest.raises(InvalidInputError, match=r"index\.csv, line 2: .*got 3: rain, heavy\.ogg,train.*quotes"):
+        read_text_table(file, ["file"])
+
+
 def test_missing_table(tmp_path):
     with pytest.raises(InvalidInputError, match=r"t\.csv does not exist"):
         read_number_table(tmp_path / "t.csv", ["x"])
@@ -104,7 +121,7 @@ def test_missing_table(tmp_path):
 
 def test_text_table_gives_all_columns_and_empty_cells(tmp_path):
     file = tmp_path / "t.csv"
-    file.write_text('file,split,speaker\n"a,b.ogg",train\n\nc.ogg,valid,7,too,many\n')
+    file.write_text('file,split,speaker\n"a,b.ogg",train\n\nc.ogg,valid,7,,\n')
     assert read_text_table(file, ["file"]) == [
         {"file": "a,b.ogg", "split": "train", "speaker": ""},
         {"file": "c.ogg", "split": "valid", "speaker": "7"},

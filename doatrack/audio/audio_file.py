@@ -40,9 +40,7 @@ class AudioFile(os.PathLike[str]):
     channels: tuple[int, ...] | None = None
     start: float = 0.0
 
-    def __init__(
-        self, path: str | os.PathLike[str], channels: Sequence[int] | None = None, start: float = 0.0
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], channels: Sequence[int] | None = None, start: float = 0.0) -> None:
         object.__setattr__(self, "path", pathlib.Path(path))
         object.__setattr__(self, "channels", None if channels is None else check_channels(channels))
         object.__setattr__(self, "start", check_real("start", start, 0.0))
