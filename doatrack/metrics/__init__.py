@@ -11,6 +11,13 @@ from doatrack.metrics.angular import (
     root_mean_square_angular_error_deg,
     share_within,
 )
+from doatrack.metrics.bootstrap import PairedDifference, paired_bootstrap
+from doatrack.metrics.calibration import (
+    expected_calibration_error,
+    reliability_curve,
+    risk_coverage_area_deg,
+    risk_coverage_curve,
+)
 from doatrack.metrics.multi_source import (
     SourceDetections,
     assigned_angular_error_deg,
@@ -34,11 +41,13 @@ from doatrack.metrics.scorers import (
 
 __all__ = [
     "FrameScorer",
+    "PairedDifference",
     "SourceDetections",
     "angular_error",
     "assigned_angular_error_deg",
     "cone_coverage",
     "detect_sources",
+    "expected_calibration_error",
     "identity_switches",
     "make_frame_scorer",
     "mean_angular_error_deg",
@@ -51,6 +60,10 @@ __all__ = [
     "median_angular_error_scorer",
     "ospa_deg",
     "ospa_distance",
+    "paired_bootstrap",
+    "reliability_curve",
+    "risk_coverage_area_deg",
+    "risk_coverage_curve",
     "root_mean_square_angular_error_deg",
     "root_mean_square_angular_error_scorer",
     "share_within",
