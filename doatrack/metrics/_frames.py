@@ -40,8 +40,12 @@ def pool_frames(
     sample_weight: FrameValues = None,
     frame_times: FrameValues = None,
     values: FrameValues = None,
+    values_name: str = "credible_angle",
 ) -> CountedFrames:
-    """Check recordings one by one and put the frames with known truth and a weight above 0 behind each other."""
+    """Check recordings one by one and put the frames with known truth and a weight above 0 behind each other.
+
+    `values` is one more number per frame, which messages call `values_name`.
+    """
     predicted = split_recordings("y_pred", y_pred, 2)
     truths = split_recordings("y_true", y_true, 2)
     if len(truths) != len(predicted):
@@ -50,11 +54,11 @@ def pool_frames(
         )
     weights, times, extras = (
         _aligned(name, given, len(predicted))
-        for name, given in (("sample_weight", sample_weight), ("frame_times", frame_times), ("credible_angle", values))
+        for name, given in (("sample_weight", sample_weight), ("frame_times", frame_times), (values_name, values))
     )
     single = len(predicted) == 1
     parts = [
-        _one_recording("" if single else f" of recording {i}", *row)
+        _one_recording("" if single else f" of recording {i}", values_name, *row)
         for i, row in enumerate(zip(truths, predicted, weights, times, extras, strict=True))
     ]
     pooled = [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -111,7 +115,9 @@ def _aligned(name: str, value: Any, n_recordings: int) -> list[Any]:
     return parts
 
 
-def _one_recording(label: str, truth: Any, predicted: Any, weight: Any, times: Any, value: Any) -> CountedFrames:
+def _one_recording(
+    label: str, name: str, truth: Any, predicted: Any, weight: Any, times: Any, value: Any
+) -> CountedFrames:
     doa_pred = check_unit_vectors(
         f"y_pred{label}", check_array(f"y_pred{label}", predicted, ("n_frames", 3), finite=False)
     )
@@ -119,7 +125,9 @@ def _one_recording(label: str, truth: Any, predicted: Any, weight: Any, times: A
     doa_true, active = _truth(label, truth, times, n_frames)
     weights = np.ones(n_frames) if weight is None else check_weights(f"sample_weight{label}", weight, n_frames)
     known = np.isfinite(doa_true).all(axis=1)
-    return CountedFrames(doa_true, doa_pred, weights * active * known, _values(label, value, n_frames))
+    return CountedFrames(
+        doa_true, doa_pred, weights * active * known, _values(f"{name}{label}", label, value, n_frames)
+    )
 
 
 def _truth(label: str, truth: Any, times: Any, n_frames: int) -> tuple[FloatArray, FloatArray]:
@@ -139,9 +147,9 @@ def _truth(label: str, truth: Any, times: Any, n_frames: int) -> tuple[FloatArra
     return doa, np.ones(n_frames)
 
 
-def _values(label: str, value: Any, n_frames: int) -> FloatArray:
+def _values(name: str, label: str, value: Any, n_frames: int) -> FloatArray:
     if value is None or isinstance(value, numbers.Real):
         return np.full(n_frames, np.nan if value is None else float(value))
-    table = check_array(f"credible_angle{label}", value, ("n_frames",), finite=False)
-    check_same_length(f"credible_angle{label}", len(table), f"y_pred{label}", n_frames)
+    table = check_array(name, value, ("n_frames",), finite=False)
+    check_same_length(name, len(table), f"y_pred{label}", n_frames)
     return table
