@@ -41,7 +41,8 @@ def run_simulate(
     duration: Annotated[float, typer.Option(metavar="S", help="Length of a scene in seconds.")] = 20.0,
     rt60: Annotated[str, typer.Option(metavar="LOW-HIGH", help="Reverberation time in seconds.")] = "0.2-1.0",
     snr: Annotated[str, typer.Option(metavar="LOW-HIGH", help="Signal-to-noise ratio in dB.")] = "5-30",
-    moving: Annotated[float, typer.Option(metavar="SHARE", help="Share of scenes whose talker moves, 0 to 1.")] = 0.5,
+    moving: Annotated[float, typer.Option(metavar="SHARE", help="Share of talkers who move, 0 to 1.")] = 0.5,
+    sources: Annotated[int, typer.Option(min=1, max=10, metavar="N", help="Talkers at a time in each scene.")] = 1,
     speech: Annotated[
         pathlib.Path | None,
         typer.Option(metavar="DIR", help="Dry speech: WAV, FLAC or OGG files. Without it, a synthetic talker."),
@@ -54,11 +55,11 @@ def run_simulate(
     ] = None,
     jobs: Annotated[int, typer.Option(metavar="J", help="Processes at a time; -1 is one per core.")] = 1,
 ) -> None:
-    """Simulate rooms with one talker each and write a scored set, scene by scene.
+    """Simulate rooms with talkers and write a scored set, scene by scene.
 
-    Per scene KIND_NUMBER: .wav (16 kHz, one channel per microphone), .csv (truth every 20 ms: time_s, x, y, z, active)
-    and .json (room, rt60, SNR); array.json beside them. Files that exist are never written over: scenes with new names
-    are added to a set of the same array.
+    Per scene KIND_NUMBER: .wav (16 kHz, one channel per microphone), .csv (truth every 20 ms: time_s, x, y, z, active;
+    with several talkers also source, their number from 0) and .json (room, rt60, SNR); array.json beside them. Files
+    that exist are never written over: scenes with new names are added to a set of the same array.
     """
     begun: list[str] = []
     with running(lambda: f"{_tidy(out, begun)} complete scenes are kept in {out}."):
@@ -76,6 +77,7 @@ def run_simulate(
             snr_db_range=parse_range("--snr", snr),
             noise=noise,
             moving_probability=moving,
+            n_sources=sources,
         )
         talkers = None if speech is None else SpeechFolder(speech, split)
         noises = None if noise_dir is None else SpeechFolder(noise_dir, pause_range=(0.0, 0.0))

@@ -35,7 +35,7 @@ class SceneLike(Protocol):
 
     @property
     def truth(self) -> Any:
-        """Rows (n_rows, 5): time_s, x, y, z, active."""
+        """Rows (n_rows, 5): time_s, x, y, z, active; several sources (n_sources, n_rows, 5)."""
 
     @property
     def info(self) -> Any:
@@ -60,7 +60,7 @@ class ScoredSet:
         Names of the scenes, sorted.
     paths : list of pathlib.Path
         The sound files, as `fit`, `predict` and `track` take them.
-    truths : list of ndarray of shape (n_rows, 5)
+    truths : list of ndarray of shape (n_rows, 5), or (n_sources, n_rows, 5) where a file names several sources
         time_s, x, y, z, active, as the metrics take them.
 
     Raises
@@ -181,8 +181,8 @@ def write_scored_set(
     folder : path-like
         Made if it does not exist; scenes are added to a set of the same array.
     scenes : iterable of Scene
-        With `waveform` (n_mics, n_samples) at 16 kHz, `truth` (n_rows, 5) and `info` (a dictionary). An iterator is
-        read as far as there are names.
+        With `waveform` (n_mics, n_samples) at 16 kHz, `truth` (n_rows, 5), or (n_sources, n_rows, 5) for several
+        sources, and `info` (a dictionary). An iterator is read as far as there are names.
     array : MicArray
         The microphones.
     names : sequence of str

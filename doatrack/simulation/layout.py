@@ -1,7 +1,7 @@
 """Where things are in a scene: room, array, path of the talker, loudspeaker."""
 
+import dataclasses
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ __all__ = ["SceneLayout", "directions_from_array", "draw_layout", "draw_loudspea
 _TRIES = 100
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SceneLayout:
     """What is drawn before any sound is made.
 
@@ -31,24 +31,24 @@ class SceneLayout:
         Angle in rad by which the array's axes are turned from the room's about the vertical.
     mic_positions : ndarray (n_mics, 3)
         In metres from the corner of the room.
-    path : Trajectory
-        Of the talker, in the room.
+    paths : tuple of Trajectory
+        Of the talkers, in the room.
     """
 
     room: ShoeboxRoom
     origin: NDArray[np.float64]
     yaw: float
     mic_positions: NDArray[np.float64]
-    path: Trajectory
+    paths: tuple[Trajectory, ...]
 
 
 def draw_layout(array: MicArray, settings: SceneSettings, generator: np.random.Generator) -> SceneLayout:
-    """Draw room, array and path; an rt60 that is too short for the drawn room is drawn from what it can have.
+    """Draw room, array and paths; an rt60 that is too short for the drawn room is drawn from what it can have.
 
     Raises
     ------
     InvalidInputError
-        If the room can have no rt60 of the range, or leaves no place for the array or the talker.
+        If the room can have no rt60 of the range, or leaves no place for the array or the talkers.
     """
     smallest, largest = np.asarray(settings.room_size_range, dtype=np.float64)
     size = np.asarray(generator.uniform(smallest, largest))
@@ -59,7 +59,27 @@ def draw_layout(array: MicArray, settings: SceneSettings, generator: np.random.G
     yaw = float(generator.uniform(-math.pi, math.pi)) if settings.random_yaw else 0.0
     origin = random_position(size, generator, margin=settings.array_margin)
     mics = room.check_inside("the microphones' positions", origin + array.positions @ _turn(yaw).T)
-    return SceneLayout(room, origin, yaw, mics, _draw_path(size, origin, settings, generator))
+    first = _draw_path(size, origin, settings, generator)
+    layout = SceneLayout(room, origin, yaw, mics, (first,))
+    while len(layout.paths) < settings.n_sources:
+        layout = _with_another_path(layout, settings, generator)
+    return layout
+
+
+def _with_another_path(layout: SceneLayout, settings: SceneSettings, generator: np.random.Generator) -> SceneLayout:
+    """Add a talker who keeps an angle to the others at all times."""
+    times = np.linspace(0, settings.duration_s, 100)
+    others = [directions_from_array(layout, path.positions(times)) for path in layout.paths]
+    nearest = math.cos(math.radians(settings.min_talker_separation_deg))
+    for _ in range(_TRIES):
+        path = _draw_path(layout.room.room_size, layout.origin, settings, generator)
+        doa = directions_from_array(layout, path.positions(times))
+        if all(float((doa * other).sum(axis=1).max()) <= nearest for other in others):
+            return dataclasses.replace(layout, paths=(*layout.paths, path))
+    raise InvalidInputError(
+        f"No path was found for talker {len(others) + 1} that stays {settings.min_talker_separation_deg:g} degrees "
+        "from the others. Reduce n_sources, min_talker_separation_deg or moving_probability."
+    )
 
 
 def _draw_path(
@@ -85,9 +105,10 @@ def _draw_path(
 def draw_loudspeaker(
     layout: SceneLayout, settings: SceneSettings, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw the place of a static noise source, `min_separation_deg` from the mean direction of the talker."""
-    talker = directions_from_array(layout, layout.path.positions(np.linspace(0, settings.duration_s, 50))).mean(axis=0)
-    talker /= max(float(np.linalg.norm(talker)), 1e-9)
+    """Draw the place of a static noise source, `min_separation_deg` from the mean direction of every talker."""
+    times = np.linspace(0, settings.duration_s, 50)
+    talkers = [directions_from_array(layout, path.positions(times)).mean(axis=0) for path in layout.paths]
+    talkers = [talker / max(float(np.linalg.norm(talker)), 1e-9) for talker in talkers]
     nearest = math.cos(math.radians(settings.min_separation_deg))
     for _ in range(_TRIES):
         place = random_position(
@@ -97,7 +118,8 @@ def draw_loudspeaker(
             away_from=layout.origin,
             min_distance=settings.min_distance,
         )
-        if float(directions_from_array(layout, place[None])[0] @ talker) <= nearest:
+        doa = directions_from_array(layout, place[None])[0]
+        if all(float(doa @ talker) <= nearest for talker in talkers):
             return place
     raise InvalidInputError(
         f"No place was found for the loudspeaker {settings.min_separation_deg:g} degrees from the talker. "

@@ -1,4 +1,4 @@
-"""One labelled recording of a talker in a random room."""
+"""One labelled recording of one or several talkers in a random room."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ from doatrack.simulation.noise import (
 )
 from doatrack.simulation.settings import SceneSettings
 from doatrack.simulation.source import synthetic_speech
+from doatrack.simulation.trajectory import Trajectory
 
 __all__ = ["Scene", "SpeechSource", "simulate_scene", "simulate_scenes"]
 
@@ -45,7 +46,7 @@ class Scene:
     ----------
     waveform : ndarray of float32, shape (n_mics, n_samples)
         What the microphones hear; the largest magnitude is 0.9.
-    truth : ndarray, shape (n_rows, 5)
+    truth : ndarray, shape (n_rows, 5), or (n_sources, n_rows, 5) for several talkers
         Every 20 ms: time in s, unit vector x, y, z from the array's origin to the talker in the array's axes (x front,
         y left, z up), and 1 where the talker is active, else 0.
     info : dict
@@ -73,7 +74,7 @@ def simulate_scene(
     *,
     device: torch.device | str = "cpu",
 ) -> Scene:
-    """Simulate one scene: a random room, a talker who moves or stands still, and noise.
+    """Simulate one scene: a random room, talkers who move or stand still, and noise.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def simulate_scene(
         One seed, one scene (to rounding, on any device and number of threads).
     speech : callable, optional
         `speech(generator, n_samples, sample_rate)` returns dry speech `(n_samples,)` and its activity, one bool per
-        sample; None is the synthetic talker.
+        sample; it is called once for each talker. None is the synthetic talker.
     noise_source : callable, optional
         `noise_source(generator, n_samples, sample_rate)` returns noise `(n_samples,)`; needed by noise="recorded".
     device : torch.device or str
@@ -112,18 +113,27 @@ def simulate_scene(
     layout = draw_layout(array, settings, place_generator)
     kind = _draw_noise_kind(settings.noise, noise_source, noise_generator)
     snr_db = float(noise_generator.uniform(*settings.snr_db_range))
-    dry, activity = _draw_speech(speech, speech_generator, settings)
-    heard = _reverberate(dry, layout, settings, tail_generator, device)
+    talkers = [_draw_speech(speech, speech_generator, settings) for _ in layout.paths]
+    heard = torch.stack(
+        [
+            _reverberate(dry, path, layout, settings, tail_generator, device)
+            for (dry, _), path in zip(talkers, layout.paths, strict=True)
+        ]
+    ).sum(dim=0)
     noise, noise_info = _make_noise(kind, noise_source, layout, settings, noise_generator, device)
     if noise is not None:
         # noise that plays for a part of the time is that much weaker on average
         share = settings.noise_share if kind in _LOUDSPEAKER_KINDS else 1.0
-        heard = heard + scale_to_snr(noise, heard, activity, snr_db - 10 * math.log10(share))
+        anyone = np.any([activity for _, activity in talkers], axis=0)
+        heard = heard + scale_to_snr(noise, heard, anyone, snr_db - 10 * math.log10(share))
     peak = heard.abs().max().item()
     waveform = (heard * (_PEAK / peak if peak > 0 else 1.0)).cpu().numpy()
-    truth = _truth(layout, settings, activity)
+    truth = np.stack(
+        [_truth(layout, path, settings, activity) for path, (_, activity) in zip(layout.paths, talkers, strict=True)]
+    )
     info = {"seed": number, "noise": kind, "snr_db": round(snr_db, 2) if noise is not None else None, **noise_info}
-    return Scene(np.ascontiguousarray(waveform, dtype=np.float32), truth, {**_layout_info(layout), **info})
+    rows = truth if len(truth) > 1 else truth[0]
+    return Scene(np.ascontiguousarray(waveform, dtype=np.float32), rows, {**_layout_info(layout), **info})
 
 
 def simulate_scenes(
@@ -208,6 +218,7 @@ def _draw_speech(
 
 def _reverberate(
     dry: NDArray[np.float32],
+    path: Trajectory,
     layout: SceneLayout,
     settings: SceneSettings,
     generator: np.random.Generator,
@@ -215,8 +226,8 @@ def _reverberate(
 ) -> torch.Tensor:
     """Convolve the talker with early responses at many points of the path and with diffuse tails at a few."""
     sound = torch.from_numpy(_remove_rumble(dry, settings.sample_rate)).to(device)
-    n_points = 1 if layout.path.is_static else math.ceil(settings.duration_s * settings.points_per_second) + 1
-    points = layout.path.positions(np.linspace(0, settings.duration_s, n_points))
+    n_points = 1 if path.is_static else math.ceil(settings.duration_s * settings.points_per_second) + 1
+    points = path.positions(np.linspace(0, settings.duration_s, n_points))
     length = float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
     n_tails = min(n_points, math.ceil(length / _TAIL_SPACING) + 1)
     early, tails = layout.room.responses(points, layout.mic_positions, generator, n_tails=n_tails, device=device)
@@ -248,10 +259,12 @@ def _make_noise(
     return noise, {"noise_position": place.round(4).tolist(), "noise_doa": doa.round(5).tolist()}
 
 
-def _truth(layout: SceneLayout, settings: SceneSettings, activity: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _truth(
+    layout: SceneLayout, path: Trajectory, settings: SceneSettings, activity: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """Rows every 20 ms; activity is that of the dry speech when the sound now heard was emitted."""
     times = np.arange(math.ceil(settings.n_samples / settings.sample_rate / TRUTH_STEP - 1e-9)) * TRUTH_STEP
-    positions = layout.path.positions(times)
+    positions = path.positions(times)
     delay = np.linalg.norm(positions - layout.origin, axis=1) / settings.speed_of_sound
     emitted = np.floor((times - delay) * settings.sample_rate).astype(np.int64)
     active = activity[np.clip(emitted, 0, len(activity) - 1)] & (emitted >= 0)
@@ -264,12 +277,16 @@ def _remove_rumble(signal: NDArray[np.float32], sample_rate: int) -> NDArray[np.
 
 
 def _layout_info(layout: SceneLayout) -> dict[str, Any]:
-    middle = layout.path.positions(np.linspace(0, layout.path.duration, 50))
-    return {
+    paths = [path.positions(np.linspace(0, path.duration, 50)) for path in layout.paths]
+    distances = [round(float(np.linalg.norm(points - layout.origin, axis=1).mean()), 3) for points in paths]
+    moving = [not path.is_static for path in layout.paths]
+    several = len(paths) > 1
+    info = {
         "rt60": round(layout.room.rt60, 4),
         "room": layout.room.room_size.round(3).tolist(),
         "array_origin": layout.origin.round(4).tolist(),
         "array_yaw_deg": round(math.degrees(layout.yaw), 2),
-        "moving": not layout.path.is_static,
-        "mean_distance_m": round(float(np.linalg.norm(middle - layout.origin, axis=1).mean()), 3),
+        "moving": moving if several else moving[0],
+        "mean_distance_m": distances if several else distances[0],
     }
+    return info | ({"n_sources": len(paths)} if several else {})

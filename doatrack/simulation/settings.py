@@ -47,7 +47,11 @@ class SceneSettings:
         Part of the recording, from its start, during which a loudspeaker plays, above 0 to 1. The SNR counts the noise
         while it plays.
     min_separation_deg : float
-        Least angle at the array between the loudspeaker and the mean direction of the talker, in degrees.
+        Least angle at the array between the loudspeaker and the mean direction of every talker, in degrees.
+    n_sources : int
+        Talkers in a scene, each with a path and speech of its own; they talk at the same time, with their pauses.
+    min_talker_separation_deg : float
+        Least angle at the array between two talkers at any time of the scene, in degrees.
     random_yaw : bool
         Whether the array is turned about the vertical by a random angle, so that walls tell nothing about directions.
     points_per_second : float
@@ -81,6 +85,8 @@ class SceneSettings:
     min_distance: float = 0.5
     noise_share: float = 1.0
     min_separation_deg: float = 0.0
+    n_sources: int = 1
+    min_talker_separation_deg: float = 20.0
     random_yaw: bool = True
     points_per_second: float = 8.0
     sample_rate: int = 16000
@@ -89,6 +95,7 @@ class SceneSettings:
     def __post_init__(self) -> None:
         check_choice("noise", self.noise, [*NOISE_KINDS, "mixed"])
         check_int("sample_rate", self.sample_rate, 1000)
+        check_int("n_sources", self.n_sources, 1, 10)
         for name in ("duration_s", "points_per_second", "speed_of_sound"):
             check_real(name, getattr(self, name), 0.0, exclusive_minimum=True)
         for name in ("source_margin", "array_margin", "min_distance"):
@@ -96,6 +103,7 @@ class SceneSettings:
         check_real("moving_probability", self.moving_probability, 0.0, 1.0)
         check_real("noise_share", self.noise_share, 0.0, 1.0, exclusive_minimum=True)
         check_real("min_separation_deg", self.min_separation_deg, 0.0, 120.0)
+        check_real("min_talker_separation_deg", self.min_talker_separation_deg, 0.0, 120.0)
         for name in ("oscillations_range", "amplitude_range"):
             _check_range(name, getattr(self, name), 0.0)
         _check_range("rt60_range", self.rt60_range, 0.01)

@@ -154,3 +154,11 @@ def test_a_full_disk_leaves_whole_scenes_only(doatrack, tmp_path, full_disk):
     assert "sensor_001.wav cannot be written: No space left on device" in done.stderr
     assert ScoredSet(tmp_path / "set").names == ["sensor_000"]
     assert len(contents(tmp_path / "set")) == 4
+
+
+def test_two_talkers_make_a_set_with_two_truths(doatrack, tmp_path):
+    done = doatrack("simulate", tmp_path / "set", *SMALL, "--n-scenes", 1, "--sources", 2)
+    assert done.exit_code == 0, done.stderr
+    scenes = ScoredSet(tmp_path / "set")
+    assert scenes.truths[0].shape == (2, 30, 5)
+    assert scenes.info(0)["n_sources"] == 2

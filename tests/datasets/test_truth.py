@@ -47,3 +47,43 @@ def test_wrong_rows_are_not_written(tmp_path):
     with pytest.raises(InvalidInputError, match=r"shape \(n_rows, 5\)"):
         write_truth(tmp_path / "a.csv", [[0, 1, 0, 0]])
     assert not (tmp_path / "a.csv").exists()
+
+
+def two_sources():
+    rows = np.array([[0.0, 1, 0, 0, 1], [0.02, 1, 0, 0, 0], [0.04, 0, 1, 0, 1]])
+    other = rows.copy()
+    other[:, 1:4], other[:, 4] = [0, 0, 1], [0, 1, np.nan]
+    return np.stack([rows, other])
+
+
+def test_several_sources_are_written_and_read(tmp_path):
+    write_truth(tmp_path / "a.csv", two_sources())
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert lines[0] == "time_s,source,x,y,z,active"
+    assert lines[2] == "0.000000,1,0.000000,0.000000,1.000000,0"
+    np.testing.assert_allclose(read_truth(tmp_path / "a.csv"), two_sources())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace(",1,0.000000,0", ",2,0.000000,0"), "column 'source' must number the sources 0, 1"),
+        (lambda text: text.rsplit("\n", 2)[0], "time_s must be the same for every source"),
+        (lambda text: text.replace("0.020000,1", "0.000000,1"), "must increase"),
+        (lambda text: text.splitlines()[0], "no rows|source"),
+    ],
+)
+def test_broken_files_of_several_sources_are_named(tmp_path, change, message):
+    path = tmp_path / "a.csv"
+    write_truth(path, two_sources())
+    path.write_text(change(path.read_text()))
+    with pytest.raises(InvalidInputError, match=rf"a\.csv.*({message})"):
+        read_truth(path)
+
+
+def test_sources_with_different_times_are_not_written(tmp_path):
+    rows = two_sources()
+    rows[1, :, 0] += 0.01
+    with pytest.raises(InvalidInputError, match="time_s must be the same for every source"):
+        write_truth(tmp_path / "a.csv", rows)
+    assert not (tmp_path / "a.csv").exists()
