@@ -4,22 +4,26 @@ import contextlib
 import os
 import pathlib
 import shutil
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from torch import nn
+from torch import Tensor, nn
 
+from doatrack._validation import check_bool, check_int, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._base import BaseTracker
+from doatrack.estimators._fitting import check_device, train
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
+from doatrack.features import FeatureStore
 from doatrack.geometry import MicArray
-from doatrack.training import Checkpoint
+from doatrack.training import Checkpoint, CropSampler
 
 __all__ = ["SCRATCH", "LearnedTracker"]
 
@@ -37,7 +41,13 @@ class LearnedTracker(BaseTracker):
     array_: MicArray
     fitted_array_: MicArray
     seed_: int
+    history_: list[dict[str, float]]
     n_epochs: int
+    batch_size: int
+    crop_frames: int
+    learning_rate: float
+    device: str
+    verbose: int
     random_state: Any
     checkpoint: str | os.PathLike[str] | None
     warm_start: bool
@@ -49,7 +59,7 @@ class LearnedTracker(BaseTracker):
         array: MicArray | None = None,
         activity: Any = None,
     ) -> Self:
-        """Adapt a fitted tracker to new recordings: one more pass, without labels.
+        """Adapt a fitted tracker to new recordings: one more pass, from labels only where it needs them.
 
         The schedules stay at their ends: final sharpness, final learning rate. An unfitted tracker starts anew.
 
@@ -62,8 +72,9 @@ class LearnedTracker(BaseTracker):
         -------
         self
         """
-        _, given = sort_arguments(y, array)
+        truth, given = sort_arguments(y, array)
         self._check_parameters()
+        self._check_truth(truth)
         with self._nothing_lost():
             if self._fitted():
                 self._go_on(given)
@@ -76,19 +87,70 @@ class LearnedTracker(BaseTracker):
                     )
                 self._start(chosen)
             recordings = Recordings(X, self.array_.n_mics, self.sample_rate)
-            self._learn(recordings, per_recording("activity", activity, recordings), n_epochs=1, settled=True)
+            heard = per_recording("activity", activity, recordings)
+            self._learn(recordings, truth, heard, n_epochs=1, settled=True)
             self.fitted_array_ = self.array_
         return self
 
     def _fit(
         self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
     ) -> None:
+        self._check_truth(truth)
         with self._nothing_lost():
             if self.warm_start and self._fitted():
                 self._go_on(array)
             else:
                 self._start(array)
-            self._learn(recordings, activity, n_epochs=self.n_epochs, settled=False)
+            self._learn(recordings, truth, activity, n_epochs=self.n_epochs, settled=False)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_real("learning_rate", self.learning_rate, 0.0, exclusive_minimum=True)
+        for name in ("n_epochs", "batch_size", "crop_frames"):
+            check_int(name, getattr(self, name), 1)
+        check_bool("warm_start", self.warm_start)
+        check_int("verbose", self.verbose, 0)
+        check_device(self.device)
+
+    def _check_truth(self, truth: Any) -> None:
+        """Raise where what is to be learned from is missing; the unsupervised tracker needs none."""
+
+    @contextlib.contextmanager
+    def _new_store(self, n_rows: int, n_columns: int) -> Iterator[FeatureStore]:
+        """Give an empty store of features, which is gone when learning ends."""
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=self._scratch()) as folder:
+            yield FeatureStore(pathlib.Path(folder) / "features.f16", n_rows, n_columns)
+
+    def _train(
+        self,
+        module: nn.Module,
+        loss: Callable[[Any, float, torch.Generator], tuple[Tensor, dict[str, float]]],
+        store: FeatureStore,
+        learning_rate: Callable[[float], float],
+        *,
+        rows_per_step: int | None,
+        n_epochs: int,
+        settled: bool,
+    ) -> None:
+        """Minimise a loss over crops of a store, with checkpoints while fitting, and add to the history."""
+        sampler = CropSampler(
+            store, crop_frames=self.crop_frames, batch_size=self.batch_size, rows_per_step=rows_per_step
+        )
+        checkpoint = None
+        if self.checkpoint is not None and not settled:
+            checkpoint = Checkpoint(pathlib.Path(self.checkpoint), self._fingerprint(store.checksum))
+        history = train(
+            module,
+            loss,
+            sampler,
+            learning_rate,
+            n_epochs=n_epochs,
+            seed=self.seed_ + len(self.history_),
+            device=self.device,
+            checkpoint=checkpoint,
+            verbose=self.verbose,
+        )
+        self.history_ = [*self.history_, *history]
 
     @contextlib.contextmanager
     def _nothing_lost(self) -> Iterator[None]:
@@ -148,6 +210,25 @@ class LearnedTracker(BaseTracker):
             stacklevel=3,
         )
 
+    def _same_array(self, array: MicArray | None) -> None:
+        if array is not None and array != self.array_:
+            raise InvalidInputError(
+                "A fitted tracker goes on with the array it was fitted for, and got another one. "
+                "Use for_array(array) first, or start anew with fit and warm_start=False."
+            )
+
+    def _learned_values(self) -> dict[str, Any]:
+        """Return what a file keeps of any tracker that learned, but for the weights."""
+        fitted = {"mic_positions": self.fitted_array_.positions.tolist(), "name": self.fitted_array_.name}
+        return {"history": self.history_, "seed": self.seed_, "fitted_array": fitted}
+
+    def _restore_learned(self, values: dict[str, Any]) -> None:
+        """Set what `_learned_values` returned."""
+        self.seed_ = int(values["seed"])
+        self.history_ = list(values["history"])
+        fitted = values["fitted_array"]
+        self.fitted_array_ = MicArray(fitted["mic_positions"], name=fitted["name"])
+
     def _weights(self) -> dict[str, NDArray[Any]]:
         """Return all weights for a file, named by network."""
         return {
@@ -176,6 +257,12 @@ class LearnedTracker(BaseTracker):
         raise NotImplementedError
 
     def _learn(
-        self, recordings: Recordings, activity: list[NDArray[np.bool_]] | None, *, n_epochs: int, settled: bool
+        self,
+        recordings: Recordings,
+        truth: Any,
+        activity: list[NDArray[np.bool_]] | None,
+        *,
+        n_epochs: int,
+        settled: bool,
     ) -> None:
         raise NotImplementedError

@@ -2,8 +2,6 @@
 
 import copy
 import os
-import pathlib
-import tempfile
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,10 +15,11 @@ from doatrack.distributions import credible_angle
 from doatrack.estimators._arguments import per_recording
 from doatrack.estimators._calibration import fit_concentration_scale
 from doatrack.estimators._encoders import ENCODERS, build_encoder, lag_settings
+from doatrack.estimators._fitting import store_features
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._inference import FrameInference
-from doatrack.estimators._learned import SCRATCH, LearnedTracker
-from doatrack.estimators._learning import Schedule, UnsupervisedTask, check_device, store_features, train
+from doatrack.estimators._learned import LearnedTracker
+from doatrack.estimators._learning import Schedule, UnsupervisedTask
 from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import GCCExtractor
@@ -29,7 +28,6 @@ from doatrack.metrics import angular_error
 from doatrack.networks import PairGeometry, PhysicsDecoder
 from doatrack.persistence import pretrained_file
 from doatrack.tracking import MotionModel
-from doatrack.training import Checkpoint, CropSampler
 
 __all__ = ["PhysicsVAETracker"]
 
@@ -314,19 +312,15 @@ class PhysicsVAETracker(LearnedTracker):
             )
         if self.width is not None:
             check_int("width", self.width, 4)
-        for name in ("gamma", "gamma_initial", "learning_rate", "final_learning_rate"):
+        for name in ("gamma", "gamma_initial", "final_learning_rate"):
             check_real(name, getattr(self, name), 0.0, exclusive_minimum=True)
         for name in ("sigma", "sigma_initial"):
             check_real(name, getattr(self, name), 0.0, 100.0, exclusive_minimum=True)
-        for name in ("learn_sigma", "warm_start"):
-            check_bool(name, getattr(self, name))
+        check_bool("learn_sigma", self.learn_sigma)
         check_real("beta", self.beta, 0.0)
         check_real("evidence_share", self.evidence_share, 0.0, exclusive_minimum=True)
         check_real("motion_concentration", self.motion_concentration, 0.0)
-        for name in ("n_epochs", "batch_size", "crop_frames", "pairs_per_step"):
-            check_int(name, getattr(self, name), 1)
-        check_int("verbose", self.verbose, 0)
-        check_device(self.device)
+        check_int("pairs_per_step", self.pairs_per_step, 1)
 
     def _start(self, array: MicArray) -> None:
         """Make an untrained tracker for an array."""
@@ -341,11 +335,7 @@ class PhysicsVAETracker(LearnedTracker):
 
     def _go_on(self, array: MicArray | None) -> None:
         """Follow the parameters that were set after the weights were made, or say why these cannot."""
-        if array is not None and array != self.array_:
-            raise InvalidInputError(
-                "A fitted tracker goes on with the array it was fitted for, and got another one. "
-                "Use for_array(array) first, or start anew with fit and warm_start=False."
-            )
+        self._same_array(array)
         wanted, made = (m.state_dict() for m in (build_encoder(self.encoder, self.width, 0), self.encoder_))
         if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in made.items()}:
             raise InvalidInputError(
@@ -359,7 +349,13 @@ class PhysicsVAETracker(LearnedTracker):
         self.decoder_ = copy.deepcopy(self.decoder_) if self.learn_sigma else PhysicsDecoder(self.sigma)
 
     def _learn(
-        self, recordings: Recordings, activity: list[NDArray[np.bool_]] | None, *, n_epochs: int, settled: bool
+        self,
+        recordings: Recordings,
+        truth: Any,
+        activity: list[NDArray[np.bool_]] | None,
+        *,
+        n_epochs: int,
+        settled: bool,
     ) -> None:
         runtime = self._runtime()
         schedule = Schedule(
@@ -373,38 +369,21 @@ class PhysicsVAETracker(LearnedTracker):
             settled,
         )
         encoder, decoder = self.encoder_.to(self.device), self.decoder_.to(self.device)
+        decoder.raw_sigma.requires_grad_(self.learn_sigma)
         motion = self.motion_concentration if self.prior == "motion" else None
         task = UnsupervisedTask(encoder, decoder, runtime.geometry.to(self.device), schedule, motion)
-        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=self._scratch()) as folder:
-            store = store_features(
-                recordings, runtime.extractor, pathlib.Path(folder) / "gcc.f16", activity, self.verbose
-            )
-            sampler = CropSampler(
+        extractor = runtime.extractor
+        with self._new_store(len(extractor.mic_pairs), len(extractor.lags)) as store:
+            store_features(recordings, extractor, store, activity, self.verbose)
+            self._train(
+                nn.ModuleDict({"encoder": encoder, "decoder": decoder}),
+                task,
                 store,
-                len(runtime.extractor.mic_pairs),
-                crop_frames=self.crop_frames,
-                batch_size=self.batch_size,
-                pairs_per_step=self.pairs_per_step,
+                schedule.learning_rate_at,
+                rows_per_step=self.pairs_per_step,
+                n_epochs=n_epochs,
+                settled=settled,
             )
-            checkpoint = None
-            if self.checkpoint is not None and not settled:
-                checkpoint = Checkpoint(pathlib.Path(self.checkpoint), self._fingerprint(store.checksum))
-            try:
-                history = train(
-                    task,
-                    encoder,
-                    decoder,
-                    sampler,
-                    schedule,
-                    n_epochs=n_epochs,
-                    seed=self.seed_ + len(self.history_),
-                    learn_sigma=self.learn_sigma,
-                    checkpoint=checkpoint,
-                    verbose=self.verbose,
-                )
-            finally:
-                encoder.cpu().eval(), decoder.cpu()
-        self.history_ = [*self.history_, *history]
 
     def _search_grid(self) -> DirectionGrid:
         region = (self.azimuth_range_deg, self.elevation_range_deg)
@@ -439,21 +418,12 @@ class PhysicsVAETracker(LearnedTracker):
         return self._tables_for(_Tables)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        values = {
-            "history": self.history_,
-            "concentration_scale": self.concentration_scale_,
-            "seed": self.seed_,
-            "fitted_array": {"mic_positions": self.fitted_array_.positions.tolist(), "name": self.fitted_array_.name},
-        }
-        return values, self._weights()
+        return self._learned_values() | {"concentration_scale": self.concentration_scale_}, self._weights()
 
     def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.grid_ = self._search_grid()
-        self.seed_ = int(values["seed"])
-        self.history_ = list(values["history"])
+        self._restore_learned(values)
         self.concentration_scale_ = float(values["concentration_scale"])
-        fitted = values["fitted_array"]
-        self.fitted_array_ = MicArray(fitted["mic_positions"], name=fitted["name"])
         self.encoder_ = build_encoder(self.encoder, self.width, self.seed_).eval()
         self.decoder_ = PhysicsDecoder(self.sigma)
         self._set_weights(arrays)

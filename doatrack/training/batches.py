@@ -13,17 +13,19 @@ __all__ = ["Batch", "CropSampler"]
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Crops of several recordings, and the pairs they were taken from.
+    """Crops of several recordings, and the rows (microphone pairs, or a map's elevations) they were taken from.
 
     Parameters
     ----------
-    gcc : Tensor of shape (n_crops, n_frames, n_pairs, n_lags)
+    features : Tensor of shape (n_crops, n_frames, n_rows, n_columns)
     activity : Tensor of shape (n_crops, n_frames)
         1 where there is sound, 0 elsewhere and in padding.
     valid : Tensor of shape (n_crops, n_frames)
         0 in padding.
-    pairs : Tensor of shape (n_pairs,)
-        Index of each pair among all pairs of the array.
+    rows : Tensor of shape (n_rows,)
+        Index of each row among all rows of a frame.
+    doa : Tensor of shape (n_crops, n_frames, 3), optional
+        Directions to be learned; NaN in frames that do not count, and in padding.
 
     Examples
     --------
@@ -33,10 +35,11 @@ class Batch:
     20
     """
 
-    gcc: Tensor
+    features: Tensor
     activity: Tensor
     valid: Tensor
-    pairs: Tensor
+    rows: Tensor
+    doa: Tensor | None = None
 
 
 class CropSampler:
@@ -45,39 +48,35 @@ class CropSampler:
     Parameters
     ----------
     store : FeatureStore
-    n_pairs : int
-        Pairs of the array.
     crop_frames : int
         Frames of a crop; shorter recordings are padded.
     batch_size : int
         Crops per batch; the last batch may have fewer.
-    pairs_per_step : int
-        Random pairs looked at in one step.
+    rows_per_step : int, optional
+        Random rows (microphone pairs) looked at in one step; None takes all.
 
     Examples
     --------
     >>> import pathlib, tempfile
     >>> import numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = FeatureStore(pathlib.Path(folder) / "gcc", n_pairs=6, n_lags=5)
+    ...     store = FeatureStore(pathlib.Path(folder) / "gcc", n_rows=6, n_columns=5)
     ...     store.write(torch.zeros(30, 6, 5))
     ...     store.close_recording(np.ones(30, dtype=bool))
-    ...     sampler = CropSampler(store, 6, crop_frames=10, batch_size=2, pairs_per_step=4)
-    ...     [tuple(batch.gcc.shape) for batch in sampler(torch.Generator().manual_seed(0))]
+    ...     sampler = CropSampler(store, crop_frames=10, batch_size=2, rows_per_step=4)
+    ...     [tuple(batch.features.shape) for batch in sampler(torch.Generator().manual_seed(0))]
     [(2, 10, 4, 5), (1, 10, 4, 5)]
     """
 
     def __init__(
-        self, store: FeatureStore, n_pairs: int, *, crop_frames: int, batch_size: int, pairs_per_step: int
+        self, store: FeatureStore, *, crop_frames: int, batch_size: int, rows_per_step: int | None = None
     ) -> None:
         self._store = store
-        self._n_pairs = n_pairs
         self._crop_frames = crop_frames
         self._batch_size = batch_size
-        self._pairs_per_step = min(pairs_per_step, n_pairs)
+        self._rows_per_step = store.n_rows if rows_per_step is None else min(rows_per_step, store.n_rows)
         counts = [max(1, round(store.n_frames(k) / crop_frames)) for k in range(len(store))]
-        # a recording without sound teaches nothing
-        self._crops = [k for k, count in enumerate(counts) if store.activities[k].any() for _ in range(count)]
+        self._crops = [k for k, count in enumerate(counts) if store.teaches(k) for _ in range(count)]
 
     @property
     def n_steps(self) -> int:
@@ -88,23 +87,25 @@ class CropSampler:
         """Yield the batches of one epoch."""
         order = torch.randperm(len(self._crops), generator=generator).tolist()
         for start in range(0, len(order), self._batch_size):
-            pairs = torch.randperm(self._n_pairs, generator=generator)[: self._pairs_per_step].sort().values
-            crops = [self._crop(self._crops[k], pairs, generator) for k in order[start : start + self._batch_size]]
-            length = max(len(gcc) for gcc, _ in crops)
+            rows = torch.randperm(self._store.n_rows, generator=generator)[: self._rows_per_step].sort().values
+            crops = [self._crop(self._crops[k], rows, generator) for k in order[start : start + self._batch_size]]
+            length = max(len(features) for features, _, _ in crops)
+            truths = [_pad(doa, length, torch.nan) for _, _, doa in crops if doa is not None]
             yield Batch(
-                gcc=torch.stack([_pad(gcc, length) for gcc, _ in crops]),
-                activity=torch.stack([_pad(activity, length) for _, activity in crops]),
-                valid=torch.stack([_pad(torch.ones(len(gcc)), length) for gcc, _ in crops]),
-                pairs=pairs,
+                features=torch.stack([_pad(features, length) for features, _, _ in crops]),
+                activity=torch.stack([_pad(activity, length) for _, activity, _ in crops]),
+                valid=torch.stack([_pad(torch.ones(len(features)), length) for features, _, _ in crops]),
+                rows=rows,
+                doa=torch.stack(truths) if truths else None,
             )
 
-    def _crop(self, recording: int, pairs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _crop(self, recording: int, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
         room = max(self._store.n_frames(recording) - self._crop_frames, 0)
         start = int(torch.randint(room + 1, (), generator=generator))
-        gcc, activity = self._store.crop(recording, start, self._crop_frames, pairs)
-        return gcc, activity.float()
+        features, activity = self._store.crop(recording, start, self._crop_frames, rows)
+        return features, activity.float(), self._store.truth(recording, start, self._crop_frames)
 
 
-def _pad(values: Tensor, length: int) -> Tensor:
+def _pad(values: Tensor, length: int, filling: float = 0.0) -> Tensor:
     missing = length - len(values)
-    return torch.cat([values, values.new_zeros(missing, *values.shape[1:])]) if missing else values
+    return torch.cat([values, values.new_full((missing, *values.shape[1:]), filling)]) if missing else values

@@ -50,7 +50,7 @@ def test_rows_of_pairs_point_at_the_same_microphones():
 
 
 def test_a_store_gives_back_what_was_written(tmp_path):
-    store = FeatureStore(tmp_path / "gcc", n_pairs=3, n_lags=5)
+    store = FeatureStore(tmp_path / "gcc", n_rows=3, n_columns=5)
     gcc = torch.rand(2, 9, 3, 5, generator=torch.Generator().manual_seed(0))
     for k in range(2):
         store.write(gcc[k, :4])
@@ -66,7 +66,7 @@ def test_a_store_gives_back_what_was_written(tmp_path):
 def test_the_checksum_tells_recordings_apart(tmp_path):
     sums = []
     for value in (0.1, 0.1, 0.2):
-        store = FeatureStore(tmp_path / "gcc", n_pairs=1, n_lags=2)
+        store = FeatureStore(tmp_path / "gcc", n_rows=1, n_columns=2)
         store.write(torch.full((3, 1, 2), value))
         store.close_recording(np.ones(3, dtype=bool))
         sums.append(store.checksum)

@@ -8,7 +8,7 @@ from doatrack.features import FeatureStore
 
 
 def filled(path, recordings, activities=None):
-    store = FeatureStore(path, n_pairs=3, n_lags=5)
+    store = FeatureStore(path, n_rows=3, n_columns=5)
     for k, gcc in enumerate(recordings):
         for block in gcc.split(4):
             store.write(block)

@@ -16,7 +16,7 @@ SILENT = 2
 @pytest.fixture
 def store(tmp_path):
     """Frame t of pair p of recording k holds (k, t, p) in its three lags."""
-    store = FeatureStore(tmp_path / "gcc", n_pairs=6, n_lags=3)
+    store = FeatureStore(tmp_path / "gcc", n_rows=6, n_columns=3)
     for k, length in enumerate(LENGTHS):
         frame, pair = torch.meshgrid(torch.arange(length), torch.arange(6), indexing="ij")
         store.write(torch.stack([torch.full_like(frame, k), frame, pair], dim=-1).float())
@@ -26,7 +26,7 @@ def store(tmp_path):
 
 
 def sampler_of(store, **kwargs):
-    return CropSampler(store, 6, **({"crop_frames": 10, "batch_size": 3, "pairs_per_step": 4} | kwargs))
+    return CropSampler(store, **({"crop_frames": 10, "batch_size": 3, "rows_per_step": 4} | kwargs))
 
 
 def epoch(sampler, seed=0):
@@ -34,7 +34,7 @@ def epoch(sampler, seed=0):
 
 
 def visits(batches):
-    return sorted(int(v) for batch in batches for v in batch.gcc[:, 0, 0, 0])
+    return sorted(int(v) for batch in batches for v in batch.features[:, 0, 0, 0])
 
 
 def test_recordings_are_visited_as_often_as_they_are_long_and_silent_ones_never(store):
@@ -48,21 +48,21 @@ def test_the_number_of_steps_is_told_beforehand(store, batch_size):
     sampler = sampler_of(store, batch_size=batch_size)
     batches = epoch(sampler)
     assert len(batches) == sampler.n_steps == -(-9 // batch_size)
-    assert [len(b.gcc) for b in batches[:-1]] == [batch_size] * (len(batches) - 1)
-    assert sum(len(b.gcc) for b in batches) == 9
+    assert [len(b.features) for b in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    assert sum(len(b.features) for b in batches) == 9
 
 
 def test_crops_are_runs_of_one_recording_with_their_activity_and_padding(store):
     for batch in epoch(sampler_of(store), seed=4):
-        assert batch.gcc.shape[2] == len(batch.pairs) == 4
-        assert len(set(batch.pairs.tolist())) == 4
-        for gcc, activity, valid in zip(batch.gcc, batch.activity, batch.valid, strict=True):
+        assert batch.features.shape[2] == len(batch.rows) == 4
+        assert len(set(batch.rows.tolist())) == 4
+        for gcc, activity, valid in zip(batch.features, batch.activity, batch.valid, strict=True):
             k, n = int(gcc[0, 0, 0]), int(valid.sum())
             assert n == min(10, LENGTHS[k])
             assert valid[:n].all()
             assert (gcc[:n, :, 0] == k).all()
             assert (gcc[1:n, :, 1] - gcc[: n - 1, :, 1] == 1).all()
-            assert (gcc[:n, :, 2] == batch.pairs).all()
+            assert (gcc[:n, :, 2] == batch.rows).all()
             assert torch.equal(activity[:n], (gcc[:n, 0, 1] % 3 != 0).float())
             assert (gcc[n:] == 0).all()
             assert (activity[n:] == 0).all()
@@ -72,7 +72,7 @@ def test_crops_are_runs_of_one_recording_with_their_activity_and_padding(store):
 def test_crops_begin_anywhere_and_reach_both_ends(store):
     sampler = sampler_of(store, batch_size=9)
     starts = {
-        int(b.gcc[k, 0, 0, 1]) for s in range(80) for b in epoch(sampler, s) for k in range(9) if b.gcc[k, 0, 0, 0] == 0
+        int(b.features[k, 0, 0, 1]) for s in range(80) for b in epoch(sampler, s) for k in range(9) if b.features[k, 0, 0, 0] == 0
     }
     assert starts == set(range(21))
 
@@ -81,21 +81,21 @@ def test_order_and_pairs_change_from_epoch_to_epoch_and_all_pairs_are_seen(store
     generator = torch.Generator().manual_seed(0)
     sampler = sampler_of(store, batch_size=1)
     epochs = [list(sampler(generator)) for _ in range(2)]
-    orders = [[int(b.gcc[0, 0, 0, 0]) for b in batches] for batches in epochs]
+    orders = [[int(b.features[0, 0, 0, 0]) for b in batches] for batches in epochs]
     assert orders[0] != orders[1]
-    pairs = [tuple(b.pairs.tolist()) for b in itertools.chain(*epochs)]
+    pairs = [tuple(b.rows.tolist()) for b in itertools.chain(*epochs)]
     assert len(set(pairs)) > 5
     assert set(itertools.chain(*pairs)) == set(range(6))
 
 
 def test_more_pairs_than_there_are_means_all(store):
-    for batch in epoch(sampler_of(store, pairs_per_step=100)):
-        assert batch.pairs.tolist() == list(range(6))
+    for batch in epoch(sampler_of(store, rows_per_step=100)):
+        assert batch.rows.tolist() == list(range(6))
 
 
 def test_one_seed_one_epoch(store):
     before = torch.random.get_rng_state()
     one, two, other = (epoch(sampler_of(store), seed) for seed in (1, 1, 2))
-    assert all(torch.equal(a.gcc, b.gcc) and torch.equal(a.pairs, b.pairs) for a, b in zip(one, two, strict=True))
-    assert not all(a.gcc.shape == b.gcc.shape and torch.equal(a.gcc, b.gcc) for a, b in zip(one, other, strict=True))
+    assert all(torch.equal(a.features, b.features) and torch.equal(a.rows, b.rows) for a, b in zip(one, two, strict=True))
+    assert not all(a.features.shape == b.features.shape and torch.equal(a.features, b.features) for a, b in zip(one, other, strict=True))
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -1,0 +1,123 @@
+"""Neural-SRP: one convolutional recurrent network per microphone pair, summed like steered power; supervised."""
+
+import torch
+from torch import Tensor, nn
+
+from doatrack.networks.pair_encoder import fill_pooling_windows
+
+__all__ = ["NEURAL_SRP_LAGS", "NeuralSRP"]
+
+NEURAL_SRP_LAGS = torch.arange(-32, 32, dtype=torch.float32)
+"""The lags of its input, in samples."""
+
+_TIME_POOLING = 5
+_N_OUTPUTS = 6  # two sources; only the first is used
+
+
+class NeuralSRP(nn.Module):
+    """Absolute correlations and positions of pairs in, one vector per pooled frame out.
+
+    Per pair: three blocks of 3 x 3 convolution, batch norm, PReLU and max-pooling over (time, lag) of (5, 2), (1, 2),
+    (1, 2); a GRU of two layers; tanh; the pair's two positions beside it; a perceptron. The sum over pairs feeds a
+    second perceptron, whose tanh is the answer. Its names are those of the published checkpoints.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the convolutions and units of all layers; 128 in the paper.
+    activity_head : bool
+        Whether there is the head that the published checkpoints have besides, which nothing here uses.
+
+    References
+    ----------
+    E. Grinstein et al., "The Neural-SRP method for universal robust multi-source tracking", IEEE Open Journal of
+    Signal Processing 2024.
+
+    Examples
+    --------
+    >>> network = NeuralSRP()
+    >>> network(torch.rand(1, 12, 66, 64), torch.zeros(66, 6)).shape           # 12 frames, pooled by 5
+    torch.Size([1, 3, 3])
+    >>> round(sum(p.numel() for p in network.parameters()) / 1e6, 2)
+    0.89
+    """
+
+    time_pooling = _TIME_POOLING
+
+    def __init__(self, width: int = 128, *, activity_head: bool = False) -> None:
+        super().__init__()
+        pools = [(_TIME_POOLING, 2), (1, 2), (1, 2)]
+        self.conv_block_list = nn.ModuleList(_Block(1 if k == 0 else width, width, p) for k, p in enumerate(pools))
+        n_lags = len(NEURAL_SRP_LAGS) // 2 ** len(pools)
+        self.gru = nn.GRU(width * n_lags, width, num_layers=2, batch_first=True)
+        self.fnn_pairwise = _Perceptron([width + 6, width, width], last_activation=True)
+        self.fnn_doa = _Perceptron([width, width, _N_OUTPUTS], last_activation=False)
+        if activity_head:
+            self.fnn_activity = _Perceptron([width, width, width, 2], last_activation=False)
+
+    def forward(self, gcc: Tensor, positions: Tensor) -> Tensor:
+        """Return a vector per pooled frame, whose direction is the estimate.
+
+        Parameters
+        ----------
+        gcc : Tensor of shape (n_recordings, n_frames, n_pairs, 64)
+            Absolute values of GCC-PHAT at `NEURAL_SRP_LAGS`.
+        positions : Tensor of shape (n_pairs, 6)
+            First and second microphone of each pair relative to the array's origin, in CENTIMETRES.
+
+        Returns
+        -------
+        Tensor of shape (n_recordings, ceil(n_frames / 5), 3)
+            Components between -1 and 1; not of unit length. The last frames are repeated to fill the last window.
+        """
+        return self.directions(self.summed(gcc, positions))
+
+    def summed(self, gcc: Tensor, positions: Tensor) -> Tensor:
+        """Return the sum over pairs, (n_recordings, n_pooled, width): pairs may be summed up in parts."""
+        n_recordings, _, n_pairs, n_lags = gcc.shape
+        padded = fill_pooling_windows(gcc, _TIME_POOLING)
+        hidden = padded.transpose(1, 2).reshape(n_recordings * n_pairs, 1, -1, n_lags)
+        for block in self.conv_block_list:
+            hidden = block(hidden)
+        hidden = torch.tanh(self.gru(hidden.transpose(1, 2).flatten(2))[0])
+        place = positions.repeat(n_recordings, 1)[:, None].expand(-1, hidden.shape[1], -1)
+        features: Tensor = self.fnn_pairwise(torch.cat([hidden, place], dim=-1))
+        return features.unflatten(0, (n_recordings, n_pairs)).sum(dim=1)
+
+    def directions(self, summed: Tensor) -> Tensor:
+        """Return the vectors (n_recordings, n_pooled, 3) of a sum over all pairs."""
+        both = torch.tanh(self.fnn_doa(summed)).unflatten(-1, (3, 2))
+        return both[..., 0]
+
+
+class _Block(nn.Module):
+    def __init__(self, n_in: int, n_out: int, pool: tuple[int, int]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(n_in, n_out, 3, padding=1)
+        self.bn = nn.BatchNorm2d(n_out)
+        self.activation = nn.PReLU()
+        self.pool = nn.MaxPool2d(pool)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.pool(self.activation(self.bn(self.conv(x))))
+        return out
+
+
+class _Perceptron(nn.Module):
+    """Linear layers with PReLU between them and, where asked for, behind the last."""
+
+    def __init__(self, widths: list[int], *, last_activation: bool) -> None:
+        super().__init__()
+        last = len(widths) - 2
+        self.blocks = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Linear(widths[k], widths[k + 1]), *([nn.PReLU()] if k < last or last_activation else [])
+                )
+                for k in range(last + 1)
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.blocks(x)
+        return out
