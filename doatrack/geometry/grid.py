@@ -9,12 +9,11 @@ from scipy.spatial import cKDTree
 
 from doatrack._validation import check_array, check_int, check_real, check_unit_vectors
 from doatrack.exceptions import InvalidInputError
-from doatrack.geometry.coordinates import unit_to_azimuth_elevation
+from doatrack.geometry.region import in_region
 
 __all__ = ["DirectionGrid"]
 
 _GOLDEN_ANGLE = math.pi * (1 + math.sqrt(5))
-_EDGE = 1e-9  # degrees by which a direction on the edge of a sector may be rounded out of it
 
 
 class DirectionGrid:
@@ -211,15 +210,7 @@ class DirectionGrid:
         >>> upper.n_directions, round(upper.coverage, 3), round(upper.spacing / grid.spacing, 3)
         (500, 0.5, 1.0)
         """
-        azimuth, elevation = map(np.degrees, unit_to_azimuth_elevation(self._directions))
-        keep = np.ones(self.n_directions, dtype=bool)
-        if azimuth_range_deg is not None:
-            start, stop = check_array("azimuth_range_deg", azimuth_range_deg, (2,))
-            width = 360.0 if abs(stop - start) >= 360 else (stop - start) % 360
-            keep &= (azimuth - start + _EDGE) % 360 <= width + 2 * _EDGE
-        if elevation_range_deg is not None:
-            low, high = check_array("elevation_range_deg", elevation_range_deg, (2,))
-            keep &= (elevation >= low - _EDGE) & (elevation <= high + _EDGE)
+        keep = in_region(self._directions, azimuth_range_deg, elevation_range_deg)
         if not keep.any():
             raise InvalidInputError(
                 f"No direction lies in azimuth {azimuth_range_deg} and elevation {elevation_range_deg} degrees. "
