@@ -56,7 +56,7 @@ def test_a_store_gives_back_what_was_written(tmp_path):
         store.write(gcc[k, :4])
         store.write(gcc[k, 4:])
         store.close_recording(np.arange(9) % 2 == k)
-    frames, activity = store.crop(1, start=3, length=4, pairs=torch.tensor([0, 2]))
+    frames, activity = store.crop(1, start=3, length=4, rows=torch.tensor([0, 2]))
     assert torch.allclose(frames, gcc[1, 3:7, [0, 2]], atol=5e-4)
     assert activity.tolist() == [True, False, True, False]
     assert len(store) == 2
