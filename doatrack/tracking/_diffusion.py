@@ -18,7 +18,7 @@ _LONGEST_EDGE = 4.0  # in spacings: longer ones bridge what a search region leav
 _RATE_TIMES_STEP = 0.125
 _SERIES_TERMS = 5
 _KEPT_WHILE_SQUARING = 1e-10
-_KEPT = 3e-5
+_KEPT = 6e-5
 _FULL = 0.1  # share of entries above which the full matrix is squared faster than the sparse one
 
 
@@ -49,7 +49,7 @@ def heat_kernel(grid: DirectionGrid, variance: float) -> Any:
     -------
     csr_array of shape (n_directions, n_directions)
         Rows sum to 1; entry i, j is the probability of going from i to j. It is in balance with
-        `stationary_shares`. Entries that matter less than 3e-5 are left out and their mass stays where it was.
+        `stationary_shares`. Entries that matter less than 6e-5 are left out and their mass stays where it was.
 
     Notes
     -----

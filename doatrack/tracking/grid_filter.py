@@ -6,13 +6,27 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from doatrack._validation import check_array, check_int, check_same_length
+from doatrack._validation import check_array, check_int
 from doatrack.distributions.grid_posterior import GridPosterior
-from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import DirectionGrid
-from doatrack.tracking.motion import Transition
+from doatrack.tracking._recursions import (
+    forward_states,
+    rescale,
+    safe_log,
+    smoothed_states,
+    to_directions,
+    weighted_evidence,
+)
+from doatrack.tracking.transition import Transition
 
-__all__ = ["grid_filter", "grid_smoother", "most_probable_path", "posterior_directions"]
+__all__ = [
+    "grid_filter",
+    "grid_smoother",
+    "log_evidence",
+    "mode_posterior",
+    "most_probable_path",
+    "posterior_directions",
+]
 
 
 def grid_filter(
@@ -26,21 +40,22 @@ def grid_filter(
 
     Parameters
     ----------
-    log_likelihood : array-like of shape (n_frames, n_directions)
+    log_likelihood : array-like of shape (..., n_frames, n_directions)
         Log likelihood of each frame in nats, over the transition's grid; a constant per frame does not matter. For
-        SRP-PHAT maps: a scale times the map (docs/motion.md). Arrays or tensors; float32 stays float32, all else is
-        computed in float64.
+        SRP-PHAT maps: `robust_log_likelihood`, or a scale times the map (docs/motion.md). Arrays or tensors; float32
+        stays float32, all else is computed in float64. Leading axes are recordings of one length; several at once
+        are faster than one after the other.
     transition : Transition
-        From `MotionModel.transition(grid, step_s)`, for one frame.
-    activity : array-like of shape (n_frames,), optional
+        From `MotionModel.transition(grid, step_s)` or `SwitchingMotion.transition`, for one frame.
+    activity : array-like of shape (..., n_frames), optional
         Weight of each frame's log likelihood in [0, 1]; 0 (or False): the frame tells nothing. None means 1.
     lag : int
         How many later frames are waited for; 0 is causal.
 
     Returns
     -------
-    ndarray of shape (n_frames, n_directions)
-        Log probabilities; their exponentials sum to 1 in each row.
+    ndarray of shape (..., n_frames, n_directions)
+        Log probabilities; their exponentials sum to 1 in each row. Modes of motion are summed over.
 
     Raises
     ------
@@ -61,16 +76,16 @@ def grid_filter(
     >>> [round(float(row.max()), 1) for row in np.exp(log_posterior)]
     [0.1, 0.2, 0.2, 0.3, 0.3]
     """
-    evidence = _evidence(log_likelihood, transition, activity)
+    evidence, _ = weighted_evidence(log_likelihood, transition, activity)
     delay = check_int("lag", lag, 0)
-    forward = _forward(evidence, transition)
-    message = np.ones_like(evidence)
+    forward, _ = forward_states(evidence, transition)
+    message = np.ones_like(forward)
     # all frames at once: first what the last frame waited for tells, then the one before it
     for ahead in range(min(delay, len(evidence) - 1), 0, -1):
         reach = len(evidence) - ahead
         later = np.exp(evidence[ahead:]) * message[:reach]
-        message[:reach] = _rescale(transition.backward(later))
-    return _normalise(forward + _safe_log(message))
+        message[:reach] = rescale(transition.backward(later), transition)
+    return to_directions(forward + safe_log(message), transition)
 
 
 def grid_smoother(log_likelihood: ArrayLike, transition: Transition, activity: ArrayLike | None = None) -> NDArray[Any]:
@@ -83,8 +98,8 @@ def grid_smoother(log_likelihood: ArrayLike, transition: Transition, activity: A
 
     Returns
     -------
-    ndarray of shape (n_frames, n_directions)
-        Log probabilities; their exponentials sum to 1 in each row.
+    ndarray of shape (..., n_frames, n_directions)
+        Log probabilities; their exponentials sum to 1 in each row. Modes of motion are summed over.
 
     Raises
     ------
@@ -106,13 +121,77 @@ def grid_smoother(log_likelihood: ArrayLike, transition: Transition, activity: A
     >>> bool(concentration[2] > concentration[0] / 2), bool((doa @ grid.directions[40] > 0.99).all())
     (True, True)
     """
-    evidence = _evidence(log_likelihood, transition, activity)
-    posterior = _forward(evidence, transition)
-    message = np.ones(evidence.shape[1:], evidence.dtype)
-    for frame in range(len(evidence) - 2, -1, -1):
-        message = _rescale(transition.backward(np.exp(evidence[frame + 1]) * message))
-        posterior[frame] += _safe_log(message)
-    return _normalise(posterior)
+    evidence, _ = weighted_evidence(log_likelihood, transition, activity)
+    return to_directions(smoothed_states(evidence, transition), transition)
+
+
+def mode_posterior(
+    log_likelihood: ArrayLike, transition: Transition, activity: ArrayLike | None = None
+) -> NDArray[Any]:
+    """Return how probable each mode of motion is at each frame, given the whole recording.
+
+    Parameters
+    ----------
+    log_likelihood, transition, activity
+        As in `grid_filter`; the transition is one of `SwitchingMotion` (with one mode all are 1).
+
+    Returns
+    -------
+    ndarray of shape (..., n_frames, n_modes)
+        Probabilities with the sum 1.
+
+    Raises
+    ------
+    InvalidInputError
+        As in `grid_filter`.
+
+    Examples
+    --------
+    >>> from doatrack.tracking import SwitchingMotion
+    >>> grid = DirectionGrid.quasi_uniform(500)
+    >>> transition = SwitchingMotion(diffusion=(0.001, 0.5)).transition(grid, step_s=0.2)
+    >>> heard = 200 * grid.directions[[40] * 9] @ grid.directions.T
+    >>> still, moving = mode_posterior(heard, transition)[4]
+    >>> bool(still > 0.9), round(float(still + moving), 6)
+    (True, 1.0)
+    """
+    posterior = np.exp(smoothed_states(weighted_evidence(log_likelihood, transition, activity)[0], transition))
+    modes = posterior.sum(axis=-1) if transition.n_modes > 1 else posterior.sum(axis=-1, keepdims=True)
+    return np.asarray(np.moveaxis(modes, 0, -2))
+
+
+def log_evidence(log_likelihood: ArrayLike, transition: Transition, activity: ArrayLike | None = None) -> NDArray[Any]:
+    """Return the log probability of what each frame holds, given the frames before it.
+
+    Its sum over frames says how well motion and likelihood fit a recording, without labels: compare settings by it.
+    This needs likelihoods that are normalised alike, as those of `robust_log_likelihood` are.
+
+    Parameters
+    ----------
+    log_likelihood, transition, activity
+        As in `grid_filter`, but a constant per frame does matter.
+
+    Returns
+    -------
+    ndarray of shape (..., n_frames)
+        In nats: ln sum_d p(d | past) p(frame | d).
+
+    Raises
+    ------
+    InvalidInputError
+        As in `grid_filter`.
+
+    Examples
+    --------
+    >>> from doatrack.tracking import MotionModel, robust_log_likelihood
+    >>> grid = DirectionGrid.quasi_uniform(500)
+    >>> heard = robust_log_likelihood(grid.directions[[40] * 5] @ grid.directions.T, scale=50.0, activity=0.9)
+    >>> slow, fast = (MotionModel(diffusion).transition(grid, step_s=0.2) for diffusion in (0.001, 1.0))
+    >>> bool(log_evidence(heard, slow).sum() > log_evidence(heard, fast).sum())
+    True
+    """
+    evidence, peak = weighted_evidence(log_likelihood, transition, activity)
+    return np.asarray(np.moveaxis(forward_states(evidence, transition)[1] + peak, 0, -1))
 
 
 def most_probable_path(
@@ -145,16 +224,18 @@ def most_probable_path(
     >>> most_probable_path(50 * grid.directions[[40, 40, 300, 40]] @ grid.directions.T, transition, [1, 1, 0, 1])
     array([40, 40, 40, 40])
     """
-    evidence = _evidence(log_likelihood, transition, activity)
-    score = evidence[0] + np.log(transition.shares).astype(evidence.dtype)
-    origins = np.zeros(evidence.shape, dtype=np.int64)
+    check_array("log_likelihood", log_likelihood, ("n_frames", transition.n_directions), finite=False)
+    evidence, _ = weighted_evidence(log_likelihood, transition, activity)
+    score = evidence[0] + np.log(transition.initial).astype(evidence.dtype)
+    origins = np.zeros((len(evidence), *transition.state_shape), dtype=np.int64)
     for frame in range(1, len(evidence)):
         score, origins[frame] = transition.best_previous(score - score.max())
         score = score + evidence[frame]
+    state = int(score.argmax())
     path = np.zeros(len(evidence), dtype=np.int64)
-    path[-1] = score.argmax()
-    for frame in range(len(evidence) - 1, 0, -1):
-        path[frame - 1] = origins[frame, path[frame]]
+    for frame in range(len(evidence) - 1, -1, -1):
+        path[frame] = state % transition.n_directions
+        state = int(origins[frame].flat[state])
     return path
 
 
@@ -188,47 +269,3 @@ def posterior_directions(
     posterior = GridPosterior(torch.from_numpy(values), torch.from_numpy(grid.directions))
     doa = posterior.mean_direction.numpy()
     return doa, posterior.concentration.numpy()
-
-
-def _evidence(log_likelihood: ArrayLike, transition: Transition, activity: ArrayLike | None) -> NDArray[Any]:
-    """Return the weighted log likelihood with the maximum 0 in every frame."""
-    values = check_array("log_likelihood", log_likelihood, ("n_frames", transition.n_directions))
-    if len(values) == 0:
-        raise InvalidInputError("log_likelihood must hold at least one frame, got none.")
-    # from here on in single precision if it came so; the difference to the maximum is exact enough
-    values = values - values.max(axis=1, keepdims=True)
-    if activity is not None:
-        weights = check_array("activity", activity, ("n_frames",))
-        check_same_length("activity", len(weights), "log_likelihood", len(values))
-        if weights.min() < 0 or weights.max() > 1:
-            raise InvalidInputError(
-                f"activity must lie between 0 and 1, got {float(weights.min()):g} to {float(weights.max()):g}."
-            )
-        values = weights[:, None] * values
-    single = str(getattr(log_likelihood, "dtype", "")).endswith("float32")
-    return values.astype(np.float32) if single else values
-
-
-def _forward(evidence: NDArray[Any], transition: Transition) -> NDArray[Any]:
-    """Return the logarithms of the filter's probabilities."""
-    logs = np.empty_like(evidence)
-    prediction = transition.shares.astype(evidence.dtype)
-    for frame, row in enumerate(evidence):
-        if frame > 0:
-            prediction = transition.forward(np.exp(logs[frame - 1]))
-        # in the log domain, so that a likelihood may contradict the prediction by any factor
-        logs[frame] = _normalise(_safe_log(prediction) + row)
-    return logs
-
-
-def _rescale(message: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(message / np.maximum(message.max(axis=-1, keepdims=True), np.finfo(message.dtype).tiny))
-
-
-def _safe_log(values: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(np.log(np.maximum(values, np.finfo(values.dtype).tiny)))
-
-
-def _normalise(logs: NDArray[Any]) -> NDArray[Any]:
-    logs = logs - logs.max(axis=-1, keepdims=True)
-    return np.asarray(logs - np.log(np.exp(logs).sum(axis=-1, keepdims=True)))

@@ -1,17 +1,34 @@
-"""How sources move over the sphere: a random walk with jumps, in physical units."""
+"""How sources move over the sphere: a random walk with jumps, in physical units, in one mode or several."""
 
 import dataclasses
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from scipy.linalg import expm
 
-from doatrack._validation import check_array, check_real
+from doatrack._validation import check_array, check_real, check_same_length
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import DirectionGrid
 from doatrack.tracking._diffusion import heat_kernel, stationary_shares
+from doatrack.tracking.transition import Transition
 
-__all__ = ["MotionModel", "Transition"]
+__all__ = ["Motion", "MotionModel", "SwitchingMotion", "Transition"]
+
+
+class Motion(Protocol):
+    """Anything that says how sources move: `MotionModel`, `SwitchingMotion`, or a class of one's own.
+
+    Examples
+    --------
+    >>> def steps_of(motion: Motion) -> int:
+    ...     return motion.transition(DirectionGrid.quasi_uniform(100), step_s=0.192).n_modes
+    >>> steps_of(MotionModel()), steps_of(SwitchingMotion())
+    (1, 2)
+    """
+
+    def transition(self, grid: DirectionGrid, step_s: float) -> Transition:
+        """Return what happens in a time step."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +67,7 @@ class MotionModel:
         check_real("diffusion", self.diffusion, 0.0, exclusive_minimum=True)
         check_real("jump_rate", self.jump_rate, 0.0)
 
-    def transition(self, grid: DirectionGrid, step_s: float) -> "Transition":
+    def transition(self, grid: DirectionGrid, step_s: float) -> Transition:
         """Return what happens in a time step.
 
         Parameters
@@ -75,136 +92,99 @@ class MotionModel:
         500
         """
         step = check_real("step_s", step_s, 0.0, exclusive_minimum=True)
-        jump = -np.expm1(-self.jump_rate * step)
-        return Transition(heat_kernel(grid, self.diffusion * step), stationary_shares(grid), float(jump), grid)
+        walk = heat_kernel(grid, self.diffusion * step)
+        return Transition(walk, stationary_shares(grid), _event_probability(self.jump_rate, step), grid)
 
 
-class Transition:
-    """Where a source is one time step later: a sparse walk to near directions, and jumps in closed form.
+@dataclasses.dataclass(frozen=True)
+class SwitchingMotion:
+    """A motion prior whose source stands still for a while, moves for a while, and so on: diffusion in modes.
 
-    The probability of going from i to j is (1 - jump) * walk[i, j] + jump * shares[j]. Made by
-    `MotionModel.transition`.
+    A talker who sits is known more exactly the longer he talks, one who walks is not; no single diffusion is right for
+    both. Which mode it is follows from the sound (`mode_posterior`). The state is a mode and a direction, so cost
+    and memory are those of `MotionModel` times the number of modes.
 
     Parameters
     ----------
-    walk : sparse array of shape (n_directions, n_directions)
-        Rows sum to 1.
-    shares : ndarray of shape (n_directions,)
-        Probability of each direction before anything was heard, and after a jump.
-    jump : float
-        Probability of a jump within the step.
-    grid : DirectionGrid
-        The directions.
+    diffusion : sequence of float
+        Of each mode, in rad^2/s, above 0, as in `MotionModel`.
+    stay_s : sequence of float
+        How long each mode lasts on average, in seconds, above 0; then one of the others comes, each with the same
+        probability.
+    jump_rate : float
+        Jumps to anywhere per second, in every mode, at least 0.
+
+    Raises
+    ------
+    InvalidInputError
+        If a value is out of its range, there are fewer than two modes, or not as many durations as diffusions.
+
+    References
+    ----------
+    H. A. P. Blom, Y. Bar-Shalom, "The interacting multiple model algorithm for systems with Markovian switching
+    coefficients", IEEE TAC 1988. On a grid its mixing is exact.
 
     Examples
     --------
-    >>> grid = DirectionGrid.quasi_uniform(500)
-    >>> transition = MotionModel(jump_rate=0.0).transition(grid, step_s=1.0)
-    >>> start = np.zeros(500)
-    >>> start[100] = 1.0
-    >>> round(float(transition.forward(start) @ grid.directions @ grid.directions[100]), 2)  # exp(-diffusion)
-    0.98
+    >>> motion = SwitchingMotion(diffusion=(0.001, 0.05), stay_s=(5.0, 2.0))
+    >>> transition = motion.transition(DirectionGrid.quasi_uniform(500), step_s=0.192)
+    >>> transition.n_modes, transition.mode_shares.round(2).tolist()
+    (2, [0.71, 0.29])
     """
 
-    def __init__(self, walk: Any, shares: NDArray[np.float64], jump: float, grid: DirectionGrid) -> None:
-        self.grid = grid
-        self.shares = shares
-        self.jump = jump
-        self._walk = walk.tocsr()
-        self._back = walk.T.tocsr()
-        self._single: tuple[Any, Any] = (self._walk.astype(np.float32), self._back.astype(np.float32))
+    diffusion: tuple[float, ...] = (0.001, 0.05)
+    stay_s: tuple[float, ...] = (5.0, 2.0)
+    jump_rate: float = 0.1
 
-    @property
-    def n_directions(self) -> int:
-        """The number of directions."""
-        return len(self.shares)
+    def __post_init__(self) -> None:
+        for name in ("diffusion", "stay_s"):
+            values = check_array(name, getattr(self, name), ("n_modes",))
+            for value in values:
+                check_real(name, float(value), 0.0, exclusive_minimum=True)
+            object.__setattr__(self, name, tuple(float(value) for value in values))
+        if len(self.diffusion) < 2:
+            raise InvalidInputError(
+                f"diffusion must name at least 2 modes, got {len(self.diffusion)}. For one take MotionModel."
+            )
+        check_same_length("stay_s", len(self.stay_s), "diffusion", len(self.diffusion))
+        check_real("jump_rate", self.jump_rate, 0.0)
 
-    @property
-    def n_entries(self) -> int:
-        """The number of steps that the walk considers, over all directions."""
-        return int(self._walk.nnz)
-
-    def forward(self, probability: ArrayLike) -> NDArray[Any]:
-        """Return probabilities (..., n_directions) one step later.
-
-        Parameters
-        ----------
-        probability : array-like of shape (..., n_directions)
-            Of each direction now. float32 stays float32; all else is float64.
-        """
-        now = self._check(probability)
-        back = self._single[1] if now.dtype == np.float32 else self._back
-        moved = _apply(back, now)
-        jumped = now.sum(axis=-1, keepdims=True) * self.shares.astype(now.dtype)
-        return np.asarray((1 - self.jump) * moved + self.jump * jumped)
-
-    def backward(self, message: ArrayLike) -> NDArray[Any]:
-        """Return the expectation of a function of the next direction, given the present one, (..., n_directions).
+    def transition(self, grid: DirectionGrid, step_s: float) -> Transition:
+        """Return what happens in a time step.
 
         Parameters
         ----------
-        message : array-like of shape (..., n_directions)
-            Values at each direction one step later. float32 stays float32; all else is float64.
-        """
-        later = self._check(message)
-        walk = self._single[0] if later.dtype == np.float32 else self._walk
-        anywhere = (later @ self.shares.astype(later.dtype))[..., None]
-        return np.asarray((1 - self.jump) * _apply(walk, later) + self.jump * anywhere)
-
-    def best_previous(self, log_score: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return the best log score of arriving at each direction, and from where: one step of the Viterbi algorithm.
-
-        Parameters
-        ----------
-        log_score : ndarray of shape (n_directions,)
-            Log probability of the best path that ends at each direction now.
+        grid, step_s
+            As in `MotionModel.transition`.
 
         Returns
         -------
-        score : ndarray of shape (n_directions,)
-        previous : int64 ndarray of shape (n_directions,)
-        """
-        back = self._back
-        rows = np.repeat(np.arange(self.n_directions), np.diff(back.indptr))
-        with np.errstate(divide="ignore"):
-            entries = np.log((1 - self.jump) * back.data + self.jump * self.shares[rows])
-            jump = np.log(self.jump * self.shares)
-        arriving = log_score[back.indices] + entries
-        # no row is empty: every direction has a step to itself
-        near = np.maximum.reduceat(arriving, back.indptr[:-1])
-        hits = np.flatnonzero(arriving == near[rows])
-        first = hits[np.searchsorted(rows[hits], np.arange(self.n_directions))]
-        best = int(log_score.argmax())
-        far = log_score[best] + jump
-        previous = np.where(near >= far, back.indices[first], best)
-        return np.maximum(near, far).astype(log_score.dtype), previous.astype(np.int64)
-
-    def dense(self) -> NDArray[np.float64]:
-        """Return the transition as a full matrix (n_directions, n_directions): from row to column.
+        Transition
+            With one mode per diffusion, in their order.
 
         Examples
         --------
-        >>> matrix = MotionModel().transition(DirectionGrid.quasi_uniform(100), step_s=0.2).dense()
-        >>> bool(np.allclose(matrix, matrix.T))
-        True
+        >>> SwitchingMotion().transition(DirectionGrid.quasi_uniform(500), step_s=0.192).state_shape
+        (2, 500)
         """
-        return np.asarray((1 - self.jump) * self._walk.toarray() + self.jump * self.shares)
-
-    def _check(self, values: ArrayLike) -> NDArray[Any]:
-        if isinstance(values, np.ndarray) and values.dtype == np.float32:
-            array: NDArray[Any] = values
-        else:
-            array = check_array("values", values, ("...", "n_directions"))
-        if array.ndim < 1 or array.shape[-1] != self.n_directions:
-            raise InvalidInputError(
-                f"values must have {self.n_directions} directions on the last axis, those of the transition's grid, "
-                f"got the shape {array.shape}."
-            )
-        return array
+        step = check_real("step_s", step_s, 0.0, exclusive_minimum=True)
+        walks = [heat_kernel(grid, diffusion * step) for diffusion in self.diffusion]
+        durations = np.asarray(self.stay_s)
+        jump = _event_probability(self.jump_rate, step)
+        # every mode is left as often as it is entered, so that its share is that of its duration
+        return Transition(
+            walks, stationary_shares(grid), jump, grid, _switching(durations, step), durations / durations.sum()
+        )
 
 
-def _apply(matrix: Any, values: NDArray[Any]) -> NDArray[Any]:
-    if values.ndim == 1:
-        return np.asarray(matrix @ values)
-    flat = values.reshape(-1, values.shape[-1])
-    return np.ascontiguousarray((matrix @ flat.T).T).reshape(values.shape)
+def _event_probability(rate: float, step_s: float) -> float:
+    """Return the probability of at least one event of a Poisson process within a step."""
+    return float(-np.expm1(-rate * step_s))
+
+
+def _switching(stay_s: NDArray[np.float64], step_s: float) -> NDArray[np.float64]:
+    """Return the probability of going from mode (row) to mode (column) within a step."""
+    n_modes = len(stay_s)
+    rates = np.ones((n_modes, n_modes)) / (n_modes - 1)
+    np.fill_diagonal(rates, -1.0)
+    return np.asarray(expm(rates / stay_s[:, None] * step_s))
