@@ -4,17 +4,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from doatrack.estimators import SRPPHAT, PhysicsVAETracker, load
+    from doatrack.estimators import SRPPHAT, Cross3DTracker, NeuralSRPTracker, PhysicsVAETracker, load
     from doatrack.geometry import DirectionGrid, MicArray
     from doatrack.tracking import Track
 
 __version__ = "0.1.0"
 
-__all__ = ["SRPPHAT", "DirectionGrid", "MicArray", "PhysicsVAETracker", "Track", "__version__", "load"]
+__all__ = [
+    "SRPPHAT",
+    "Cross3DTracker",
+    "DirectionGrid",
+    "MicArray",
+    "NeuralSRPTracker",
+    "PhysicsVAETracker",
+    "Track",
+    "__version__",
+    "load",
+]
 
 # Loaded when they are first asked for: PyTorch takes seconds, and `doatrack --help` does not need it.
 _HOME = {
     "SRPPHAT": "doatrack.estimators",
+    "Cross3DTracker": "doatrack.estimators",
+    "NeuralSRPTracker": "doatrack.estimators",
     "PhysicsVAETracker": "doatrack.estimators",
     "load": "doatrack.estimators",
     "DirectionGrid": "doatrack.geometry",

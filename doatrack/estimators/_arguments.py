@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from doatrack._validation import check_array, check_unit_vectors
 from doatrack.audio.recordings import Recordings
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import MicArray
+from doatrack.metrics import truth_at_frames
 
-__all__ = ["per_recording", "sort_arguments"]
+__all__ = ["align_truth", "per_recording", "sort_arguments"]
 
 
 def sort_arguments(y: Any, array: Any) -> tuple[Any, MicArray | None]:
@@ -41,3 +46,25 @@ def per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] |
     if len(items) != len(recordings):
         raise InvalidInputError(f"{name} must hold one entry per recording, {len(recordings)}, got {len(items)}.")
     return list(items)
+
+
+def align_truth(
+    truth: Any, times: NDArray[np.float64], activity: NDArray[np.bool_], name: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return true directions (n_frames, 3), NaN where unknown, and the weights of frames, 1 where active.
+
+    Rows `time_s, x, y, z, active` say themselves where there is sound; with unit vectors it is `activity`.
+    """
+    table = check_array(f"The truth of {name}", truth, ("...",), finite=False)
+    if table.ndim == 2 and table.shape[1] == 5:
+        doa, active = truth_at_frames(table, times)
+        # between two rows lies a chord, shorter than 1
+        length = np.linalg.norm(doa, axis=1, keepdims=True)
+        return np.asarray(doa / length, dtype=np.float64), active.astype(np.float64)
+    if table.shape != (len(times), 3):
+        raise InvalidInputError(
+            f"The truth of {name} must be one unit vector per frame, {(len(times), 3)}, or rows of time_s, x, y, "
+            f"z, active, got the shape {table.shape}."
+        )
+    check_unit_vectors(f"The truth of {name}", table)
+    return np.asarray(table, dtype=np.float64), activity.astype(np.float64)

@@ -12,21 +12,19 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from doatrack._validation import (
-    check_array,
     check_choice,
     check_int,
     check_real,
-    check_unit_vectors,
     check_weights,
 )
 from doatrack.audio.recordings import Recordings, Signals
-from doatrack.estimators._arguments import per_recording, sort_arguments
+from doatrack.estimators._arguments import align_truth, per_recording, sort_arguments
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_frames, transition_of
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import WINDOWS, FrameSettings
 from doatrack.geometry import DirectionGrid, MicArray
-from doatrack.metrics import mean_angular_error_deg, truth_at_frames
+from doatrack.metrics import mean_angular_error_deg
 from doatrack.tracking import MotionModel, Track, Transition
 
 __all__ = ["BaseTracker"]
@@ -286,19 +284,7 @@ class BaseTracker(BaseEstimator):
         )
 
     def _align(self, truth: Any, frames: FrameEstimates, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        table = check_array(f"The truth of {name}", truth, ("...",), finite=False)
-        if table.ndim == 2 and table.shape[1] == 5:
-            doa, active = truth_at_frames(table, self.frame_times(len(frames.doa)))
-            # between two rows lies a chord, shorter than 1
-            length = np.linalg.norm(doa, axis=1, keepdims=True)
-            return np.asarray(doa / length, dtype=np.float64), active.astype(np.float64)
-        if table.shape != frames.doa.shape:
-            raise InvalidInputError(
-                f"The truth of {name} must be one unit vector per frame, {frames.doa.shape}, or rows of time_s, x, y, "
-                f"z, active, got the shape {table.shape}."
-            )
-        check_unit_vectors(f"The truth of {name}", table)
-        return np.asarray(table, dtype=np.float64), frames.activity.astype(np.float64)
+        return align_truth(truth, self.frame_times(len(frames.doa)), frames.activity, name)
 
     def _check_parameters(self) -> None:
         check_int("sample_rate", self.sample_rate, 1000)

@@ -59,16 +59,21 @@ class GCCExtractor:
     lag_step : float, optional
         Distance of lags in samples, the same for arrays of any size.
     n_lags : int, optional
-        Number of lags instead; exactly one of both is given.
+        Number of lags instead.
+    lags : Tensor of shape (n_lags,), optional
+        The lags themselves instead, in samples; exactly one of the three is given.
+    canonical : bool
+        Whether microphones are put into canonical order; otherwise they stay in the order of the channels, which a
+        network may have learned with.
     speed_of_sound : float
         In m/s.
 
     Attributes
     ----------
     lags : Tensor of shape (n_lags,)
-        In samples, half a sample beyond the longest delay on either side.
+        In samples; unless given, half a sample beyond the longest delay on either side.
     array : MicArray
-        The array with its microphones in canonical order (by x, then y, then z), which all pairs refer to.
+        The array with its microphones in canonical order (by x, then y, then z) or as given; all pairs refer to it.
     mic_pairs : ndarray of shape (n_pairs, 2)
 
     Notes
@@ -89,14 +94,16 @@ class GCCExtractor:
         *,
         lag_step: float | None = None,
         n_lags: int | None = None,
+        lags: Tensor | None = None,
+        canonical: bool = True,
         speed_of_sound: float = SPEED_OF_SOUND,
     ) -> None:
-        self._order = np.lexsort(array.positions.T[::-1])
+        self._order = np.lexsort(array.positions.T[::-1]) if canonical else np.arange(array.n_mics)
         self.array = array.select(self._order)
         self.frames = frames
         self.speed_of_sound = speed_of_sound
         longest = array.aperture / speed_of_sound * frames.sample_rate
-        self.lags = lag_axis(longest, step=lag_step, n_lags=n_lags)
+        self.lags = lag_axis(longest, step=lag_step, n_lags=n_lags) if lags is None else lags
         self.mic_pairs = self.array.mic_pairs
         self._window = analysis_window(frames.window, frames.win_length)
         self._transform = lag_transform(self.lags, frames.win_length)

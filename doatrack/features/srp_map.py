@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["srp_map", "steering_matrix"]
+__all__ = ["srp_map", "steered_correlation", "steering_matrix"]
 
 
 def steering_matrix(tdoa_samples: Tensor, lags: Tensor) -> Tensor:
@@ -61,3 +61,31 @@ def srp_map(gcc: Tensor, steering: Tensor) -> Tensor:
     tensor([0.2000, 0.9000])
     """
     return gcc.flatten(-2) @ steering
+
+
+def steered_correlation(gcc: Tensor, lags: Tensor, tdoa_samples: Tensor) -> Tensor:
+    """Return the steered response power of one direction per frame, the mean over pairs.
+
+    Parameters
+    ----------
+    gcc : Tensor of shape (n_frames, n_pairs, n_lags)
+    lags : Tensor of shape (n_lags,)
+        Equally spaced, in samples; linear interpolation between them.
+    tdoa_samples : Tensor of shape (n_frames, n_pairs)
+        Delays in samples of each frame's direction.
+
+    Returns
+    -------
+    Tensor of shape (n_frames,)
+
+    Examples
+    --------
+    >>> gcc = torch.tensor([[[0.0, 0.2, 0.9]], [[0.0, 0.4, 0.0]]])
+    >>> steered_correlation(gcc, torch.tensor([-1.0, 0.0, 1.0]), torch.tensor([[1.0], [0.5]]))
+    tensor([0.9000, 0.2000])
+    """
+    position = (tdoa_samples - lags[0]) / (lags[1] - lags[0])
+    low = position.floor().long().clamp(0, len(lags) - 2)
+    share = (position - low).clamp(0, 1).to(gcc.dtype)[..., None]
+    below, above = (gcc.gather(-1, index[..., None]) for index in (low, low + 1))
+    return ((1 - share) * below + share * above).mean(dim=(-2, -1))

@@ -2,6 +2,7 @@
 
 from doatrack.persistence.pretrained import PRETRAINED, PretrainedModel, pretrained_file
 from doatrack.persistence.safetensors_file import FORMAT_VERSION, read_model_file, write_model_file
+from doatrack.persistence.state_dict_file import read_state_dict
 
 __all__ = [
     "FORMAT_VERSION",
@@ -9,5 +10,6 @@ __all__ = [
     "PretrainedModel",
     "pretrained_file",
     "read_model_file",
+    "read_state_dict",
     "write_model_file",
 ]

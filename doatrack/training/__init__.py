@@ -4,6 +4,7 @@ from doatrack.training.batches import Batch, CropSampler
 from doatrack.training.checkpoint import Checkpoint
 from doatrack.training.loop import Callback, TrainingLoop, exponential_decay
 from doatrack.training.losses import LossTerms, motion_log_transition, physics_loss, to_time_axis, variational_loss
+from doatrack.training.supervised_losses import direction_loss, interpolate_frames
 
 __all__ = [
     "Batch",
@@ -12,7 +13,9 @@ __all__ = [
     "CropSampler",
     "LossTerms",
     "TrainingLoop",
+    "direction_loss",
     "exponential_decay",
+    "interpolate_frames",
     "motion_log_transition",
     "physics_loss",
     "to_time_axis",

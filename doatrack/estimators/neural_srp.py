@@ -1,0 +1,257 @@
+"""Neural-SRP: the supervised tracker that sums a network's answer over microphone pairs."""
+
+import os
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from doatrack._validation import check_choice, check_int
+from doatrack.estimators._supervised import SupervisedTracker, unit_vectors
+from doatrack.features import GCCExtractor
+from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
+from doatrack.geometry.interpolation import interpolate_directions
+from doatrack.networks import NEURAL_SRP_LAGS, NeuralSRP
+from doatrack.persistence import read_state_dict
+from doatrack.tracking import MotionModel
+from doatrack.training import Batch, interpolate_frames
+
+__all__ = ["NeuralSRPTracker"]
+
+_PAIR_ORDERS = ("canonical", "channels")
+_CENTIMETRES = 100.0
+_PAIR_FRAMES_AT_ONCE = 2000
+
+
+class NeuralSRPTracker(SupervisedTracker):
+    """Supervised direction tracker: one convolutional recurrent network for every pair, summed (Neural-SRP).
+
+    It learns from recordings with known directions, for instance simulated ones (`doatrack.simulation`), on one or
+    several positions of the microphones. The network is given the absolute correlations and the positions of each pair,
+    and sums over pairs what it makes of them. It assumes one source at a time, and that it will be used on what it
+    learned from: arrays, rooms, noise.
+
+    Parameters
+    ----------
+    array : MicArray, optional
+        The array, where `fit` gets none (model selection).
+    pair_order : {"canonical", "channels"}
+        Which microphone of a pair is the first: the one that comes first by its x, then y, then z, so that the order
+        of channels does not matter; or the one whose channel comes first, as in the published checkpoints.
+    width : int
+        Channels of the convolutions and units of all layers; 128 is 0.89 million parameters.
+    n_epochs, batch_size, crop_frames, pairs_per_step : int
+        Passes over the recordings; crops in a step; frames of a crop; random pairs looked at in a step, whose sum is
+        scaled up to all pairs (prediction uses all).
+    learning_rate : float
+        The same in all steps.
+    sample_rate : int
+        In Hz; files are resampled to it.
+    win_length, hop_length : int
+        In samples.
+    window : {"hann", "rectangular"}
+        Analysis window.
+    speed_of_sound : float
+        In m/s. The network learns delays by itself; only `score` without truth needs it.
+    motion : MotionModel, optional
+        How sources move, for filter and smoother; None is the usual motion.
+    random_state : int, RandomState or None
+        Seed of initial weights, crops and pairs.
+    device : str
+        Torch device to fit on.
+    checkpoint : path-like, optional
+        Folder to save the run in after every epoch; the same folder resumes it.
+    warm_start : bool
+        Whether `fit` goes on from the weights of the last `fit`.
+    verbose : int
+        0 silent; 1 a progress bar on a terminal; 2 also a line per epoch elsewhere.
+
+    Attributes
+    ----------
+    array_ : MicArray
+    network_ : NeuralSRP
+    history_ : list of dict
+        Per epoch: loss, mean angular error in degrees over frames that count, learning rate.
+    concentration_scale_ : float
+        Factor on concentrations found by `calibrate`; NaN before, and so are the concentrations.
+    fitted_array_ : MicArray
+        The array it learned on.
+
+    Notes
+    -----
+    Lags are -32 to 31 samples, whatever the array: at 16 kHz it should be smaller than 0.68 m. Time is pooled by 5
+    frames and brought back to the frames on the sphere; a frame's answer depends on a few later ones. `score` without
+    truth is the mean over pairs of the correlation at the delays of the estimate.
+
+    References
+    ----------
+    E. Grinstein, C. M. Hicks, T. van Waterschoot, M. Brookes, P. A. Naylor, "The Neural-SRP method for universal robust
+    multi-source tracking", IEEE Open Journal of Signal Processing 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from doatrack import MicArray, NeuralSRPTracker
+    >>> array = MicArray([[0.05, 0, 0], [-0.05, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
+    >>> signals = np.random.default_rng(0).normal(size=(2, 4, 32000)) * np.repeat([0.01, 1.0], 16000)
+    >>> doa = np.tile([0.0, 1.0, 0.0], (2, 10, 1))                       # known directions, one per frame
+    >>> tracker = NeuralSRPTracker(width=8, n_epochs=1, random_state=0).fit(signals, array, doa)
+    >>> tracker.predict(signals).shape
+    (2, 10, 3)
+    """
+
+    network_: NeuralSRP
+    _loss = "absolute"
+
+    def __init__(
+        self,
+        array: MicArray | None = None,
+        *,
+        pair_order: Literal["canonical", "channels"] = "canonical",
+        width: int = 128,
+        n_epochs: int = 80,
+        batch_size: int = 8,
+        crop_frames: int = 103,
+        pairs_per_step: int = 16,
+        learning_rate: float = 1e-4,
+        sample_rate: int = 16000,
+        win_length: int = 4096,
+        hop_length: int = 3072,
+        window: Literal["hann", "rectangular"] = "hann",
+        speed_of_sound: float = SPEED_OF_SOUND,
+        motion: MotionModel | None = None,
+        random_state: Any = None,
+        device: str = "cpu",
+        checkpoint: str | os.PathLike[str] | None = None,
+        warm_start: bool = False,
+        verbose: int = 1,
+    ) -> None:
+        self.array = array
+        self.pair_order = pair_order
+        self.width = width
+        self.n_epochs = n_epochs
+        self.batch_size = batch_size
+        self.crop_frames = crop_frames
+        self.pairs_per_step = pairs_per_step
+        self.learning_rate = learning_rate
+        self.sample_rate = sample_rate
+        self.win_length = win_length
+        self.hop_length = hop_length
+        self.window = window
+        self.speed_of_sound = speed_of_sound
+        self.motion = motion
+        self.random_state = random_state
+        self.device = device
+        self.checkpoint = checkpoint
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    @classmethod
+    def paper(cls, array: MicArray | None = None, random_state: Any = None) -> Self:
+        """Return an unfitted tracker with the published setting: 80 epochs of 20 s crops, batch 16, all pairs.
+
+        Parameters
+        ----------
+        array : MicArray, optional
+        random_state : int, RandomState or None
+
+        Examples
+        --------
+        >>> NeuralSRPTracker.paper().batch_size
+        16
+        """
+        return cls(array, batch_size=16, pairs_per_step=1_000_000, random_state=random_state)
+
+    @classmethod
+    def from_reference(cls, path: str | os.PathLike[str], array: MicArray) -> Self:
+        """Return a tracker with the weights of a checkpoint that Neural-SRP's authors published.
+
+        Parameters
+        ----------
+        path : path-like
+            A PyTorch state dict of 924,563 values; nothing in it is run. The head for activity is left out.
+        array : MicArray
+            The array to track with, its microphones in the order of the channels.
+
+        Returns
+        -------
+        NeuralSRPTracker
+            With `pair_order="channels"`.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is missing, is no state dict, holds a pickle with code, or is another network's.
+        """
+        expected = {k: tuple(v.shape) for k, v in NeuralSRP(activity_head=True).state_dict().items()}
+        weights = read_state_dict(path, expected)
+        tracker = cls(array, pair_order="channels", random_state=0)
+        tracker._check_parameters()
+        tracker._start(array)
+        kept = tracker.network_.state_dict()
+        tracker.network_.load_state_dict({name: weights[name] for name in kept})
+        return tracker
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_choice("pair_order", self.pair_order, _PAIR_ORDERS)
+        check_int("width", self.width, 4)
+        check_int("pairs_per_step", self.pairs_per_step, 1)
+
+    def _options(self) -> dict[str, Any]:
+        return {"width": self.width}
+
+    def _build(self) -> nn.Module:
+        return NeuralSRP(self.width)
+
+    def _rows_in_a_step(self) -> int:
+        return self.pairs_per_step
+
+    def _search_grid(self) -> DirectionGrid:
+        return DirectionGrid.quasi_uniform(16)  # it searches none
+
+    def _runtime(self) -> "_Tables":
+        self._check_built()
+        return self._tables_for(_Tables)
+
+    def _batch_vectors(self, batch: Batch) -> Tensor:
+        tables = self._runtime()
+        positions = tables.positions[batch.rows].to(self.device)
+        summed = self.network_.summed(batch.features.to(self.device), positions)
+        pooled = self.network_.directions(summed * (len(tables.positions) / len(batch.rows)))
+        return interpolate_frames(pooled, self.network_.time_pooling, batch.features.shape[1])
+
+    def _vectors(self, features: Tensor, activity: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        positions = self._runtime().positions
+        at_once = max(1, _PAIR_FRAMES_AT_ONCE // len(features))
+        parts = zip(features.split(at_once, dim=1), positions.split(at_once), strict=True)
+        summed = torch.stack([self.network_.summed(gcc[None], place) for gcc, place in parts]).sum(dim=0)
+        pooled = self.network_.directions(summed)[0].double().numpy()
+        times = (np.arange(len(pooled)) + 0.5) * self.network_.time_pooling - 0.5
+        frames = np.arange(len(features), dtype=float)
+        length = np.interp(frames, times, np.linalg.norm(pooled, axis=1))
+        return interpolate_directions(frames, times, unit_vectors(pooled)), length
+
+
+class _Tables:
+    """What follows from array and parameters, computed once."""
+
+    def __init__(self, tracker: NeuralSRPTracker) -> None:
+        canonical = tracker.pair_order == "canonical"
+        self.extractor = GCCExtractor(
+            tracker.array_,
+            tracker._frames(),
+            lags=NEURAL_SRP_LAGS,
+            canonical=canonical,
+            speed_of_sound=tracker.speed_of_sound,
+        )
+        self.shape = (len(self.extractor.mic_pairs), len(NEURAL_SRP_LAGS))
+        place = _CENTIMETRES * torch.tensor(self.extractor.array.positions, dtype=torch.float32)
+        first, second = torch.as_tensor(self.extractor.mic_pairs).T
+        self.positions = torch.cat([place[first], place[second]], dim=1)
+
+    def features(self, gcc: Tensor) -> Tensor:
+        """Return absolute correlations."""
+        return gcc.abs()
