@@ -1,6 +1,8 @@
 """What all tests share: repeatable hypothesis runs, one torch thread, and the data that may lie beside the project."""
 
+import importlib.util
 import pathlib
+import types
 from collections.abc import Iterator
 
 import numpy as np
@@ -43,3 +45,14 @@ def shared_data() -> pathlib.Path:
     if SHARED_DATA.is_dir():
         return SHARED_DATA
     pytest.skip(f"needs the data folder {SHARED_DATA}, which is not on this machine")
+
+
+@pytest.fixture(scope="session")
+def locata_corpus() -> types.ModuleType:
+    """Return the functions that write folders in the format of the LOCATA corpus."""
+    spec = importlib.util.spec_from_file_location("locata_corpus", pathlib.Path(__file__).with_name("locata_corpus.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

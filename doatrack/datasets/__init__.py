@@ -1,16 +1,22 @@
 """Data sets: folders of recordings, scored sets, speech for simulation."""
 
 from doatrack.datasets.folder import find_recordings
+from doatrack.datasets.locata import Locata, is_locata
+from doatrack.datasets.locata_recording import LOCATA_ARRAYS, LocataRecording
 from doatrack.datasets.scored_set import ScoredSet, write_scored_set
 from doatrack.datasets.simulated import SimulatedScenes
 from doatrack.datasets.speech_folder import SpeechFolder
 from doatrack.datasets.truth import read_truth, write_truth
 
 __all__ = [
+    "LOCATA_ARRAYS",
+    "Locata",
+    "LocataRecording",
     "ScoredSet",
     "SimulatedScenes",
     "SpeechFolder",
     "find_recordings",
+    "is_locata",
     "read_truth",
     "write_scored_set",
     "write_truth",
