@@ -1,6 +1,7 @@
 """Frames, correlations, maps and activity: pure functions of tensors."""
 
 from doatrack.features.activity import activity_at_frames, band_power, sound_activity
+from doatrack.features.activity_probability import activity_probability
 from doatrack.features.covariance import (
     CovarianceExtractor,
     snapshot_spectra,
@@ -24,6 +25,7 @@ __all__ = [
     "FrameSettings",
     "GCCExtractor",
     "activity_at_frames",
+    "activity_probability",
     "analysis_window",
     "band_power",
     "beam_power",

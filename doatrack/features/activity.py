@@ -1,6 +1,7 @@
 """Sound activity from the signals alone: a likelihood-ratio detector over a tracked noise floor."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,7 +9,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from torch import Tensor
 
-__all__ = ["ACTIVITY_BLOCK_S", "activity_at_frames", "band_power", "sound_activity"]
+__all__ = [
+    "ACTIVITY_BLOCK_S",
+    "activity_at_frames",
+    "band_power",
+    "block_means",
+    "likelihood_ratio",
+    "sound_activity",
+]
 
 ACTIVITY_BLOCK_S = 0.032
 _BAND_HZ = (150.0, 4500.0)
@@ -86,19 +94,38 @@ def sound_activity(power: Tensor) -> NDArray[np.bool_]:
     >>> bool(active[85:115].all()), bool(active[:70].any())
     (True, False)
     """
+    return np.asarray(uniform_filter1d(likelihood_ratio(power), 3, mode="nearest") > _THRESHOLD)
+
+
+def likelihood_ratio(power: Tensor) -> NDArray[np.float64]:
+    """Return the mean log-likelihood ratio per band of sound against the noise floor alone, shape (n_blocks,).
+
+    Parameters
+    ----------
+    power : Tensor of shape (n_blocks, n_bands)
+        From `band_power`.
+
+    Returns
+    -------
+    ndarray of shape (n_blocks,)
+        In nats, 0 to 1.25: one loud block alone stays below the threshold in its neighbours' mean. What it assumes:
+        `sound_activity`.
+
+    Examples
+    --------
+    >>> likelihood_ratio(torch.ones(4, 24)).tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
     values = power.double().cpu().numpy()
     if len(values) == 0:
-        return np.zeros(0, dtype=bool)
+        return np.zeros(0)
     # nothing 60 dB below a band's loudest block counts: digital silence has no meaningful floor
     lowest = 1e-6 * values.max(axis=0, keepdims=True).mean() + 1e-20
     width = max(3, round(_FLOOR_WINDOW_S / ACTIVITY_BLOCK_S))
     smooth = uniform_filter1d(values, 5, axis=0, mode="nearest")
     floor = _MINIMUM_BIAS * minimum_filter1d(smooth, width, axis=0, mode="nearest") + lowest
     snr = np.maximum(values / floor, 1.0)
-    # one loud block alone stays below the threshold in its neighbours' mean
-    ratio = np.minimum((snr - np.log(snr) - 1).clip(max=5.0).mean(axis=1), 2.5 * _THRESHOLD)
-    smoothed = uniform_filter1d(ratio, 3, mode="nearest")
-    return np.asarray(smoothed > _THRESHOLD)
+    return np.asarray(np.minimum((snr - np.log(snr) - 1).clip(max=5.0).mean(axis=1), 2.5 * _THRESHOLD))
 
 
 def activity_at_frames(
@@ -120,12 +147,36 @@ def activity_at_frames(
     >>> activity_at_frames(np.repeat([False, True], 20), 4, 4096, 3072, 16000).tolist()
     [False, False, False, True]
     """
+    return np.asarray(block_means(active, n_frames, win_length, hop_length, sample_rate) >= share)
+
+
+def block_means(
+    values: NDArray[Any], n_frames: int, win_length: int, hop_length: int, sample_rate: int
+) -> NDArray[np.float64]:
+    """Return the mean over the blocks within half a hop of each frame's centre, 0 where there are no blocks.
+
+    Parameters
+    ----------
+    values : array of shape (n_blocks,)
+        Of blocks of `ACTIVITY_BLOCK_S`, side by side.
+    n_frames, win_length, hop_length, sample_rate : int
+        The frames, in samples and Hz.
+
+    Returns
+    -------
+    ndarray of shape (n_frames,)
+
+    Examples
+    --------
+    >>> block_means(np.repeat([0.0, 1.0], 20), 4, 4096, 3072, 16000).round(2).tolist()
+    [0.0, 0.0, 0.0, 0.83]
+    """
+    if len(values) == 0:
+        return np.zeros(n_frames)
     size = round(ACTIVITY_BLOCK_S * sample_rate)
     centres = np.arange(n_frames) * hop_length + win_length / 2
     reach = max(hop_length, size) / 2
-    low = np.clip(np.ceil((centres - reach) / size - 0.5).astype(int), 0, max(len(active) - 1, 0))
-    high = np.clip(np.floor((centres + reach) / size - 0.5).astype(int) + 1, low + 1, max(len(active), 1))
-    total = np.concatenate([[0], np.cumsum(active)])
-    if len(active) == 0:
-        return np.zeros(n_frames, dtype=bool)
-    return np.asarray((total[high] - total[low]) / (high - low) >= share)
+    low = np.clip(np.ceil((centres - reach) / size - 0.5).astype(int), 0, len(values) - 1)
+    high = np.clip(np.floor((centres + reach) / size - 0.5).astype(int) + 1, low + 1, len(values))
+    total = np.concatenate([[0], np.cumsum(values)])
+    return np.asarray((total[high] - total[low]) / (high - low))
