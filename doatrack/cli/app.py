@@ -9,6 +9,7 @@ from doatrack.cli.arrays import run_arrays
 from doatrack.cli.demo_command import run_demo_command
 from doatrack.cli.evaluate import run_evaluate
 from doatrack.cli.fit import run_fit
+from doatrack.cli.reproduce import run_reproduce
 from doatrack.cli.simulate import run_simulate
 from doatrack.cli.track import run_track
 
@@ -33,6 +34,11 @@ app.command(
     epilog="Example: doatrack simulate my_set --array tetrahedron_4 --n-scenes 20 --noise mixed --duration 8",
 )(run_simulate)
 app.command("arrays", epilog="Example: doatrack arrays tetrahedron_4 --json my_array.json")(run_arrays)
+
+app.command(
+    "reproduce",
+    epilog="Example: doatrack reproduce exp1 table5 --out reproduced --speech speech/ --rooms measured_rooms/",
+)(run_reproduce)
 
 
 def _print_version(wanted: bool) -> None:

@@ -18,7 +18,7 @@ from doatrack.persistence import read_state_dict
 from doatrack.tracking import MotionModel
 from doatrack.training import Batch, interpolate_frames
 
-__all__ = ["NeuralSRPTracker"]
+__all__ = ["NeuralSRPTracker", "pair_positions"]
 
 _PAIR_ORDERS = ("canonical", "channels")
 _CENTIMETRES = 100.0
@@ -248,10 +248,23 @@ class _Tables:
             speed_of_sound=tracker.speed_of_sound,
         )
         self.shape = (len(self.extractor.mic_pairs), len(NEURAL_SRP_LAGS))
-        place = _CENTIMETRES * torch.tensor(self.extractor.array.positions, dtype=torch.float32)
-        first, second = torch.as_tensor(self.extractor.mic_pairs).T
-        self.positions = torch.cat([place[first], place[second]], dim=1)
+        self.positions = pair_positions(self.extractor)
 
     def features(self, gcc: Tensor) -> Tensor:
         """Return absolute correlations."""
         return gcc.abs()
+
+
+def pair_positions(extractor: GCCExtractor) -> Tensor:
+    """Return what the network is told of each pair, (n_pairs, 6): both microphones, in cm from the array's origin.
+
+    Examples
+    --------
+    >>> from doatrack.features import FrameSettings
+    >>> extractor = GCCExtractor(MicArray.from_preset("tetrahedron_4"), FrameSettings(), lags=NEURAL_SRP_LAGS)
+    >>> pair_positions(extractor).shape
+    torch.Size([6, 6])
+    """
+    place = _CENTIMETRES * torch.tensor(extractor.array.positions, dtype=torch.float32)
+    first, second = torch.as_tensor(extractor.mic_pairs).T
+    return torch.cat([place[first], place[second]], dim=1)

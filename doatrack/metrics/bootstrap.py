@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from doatrack._validation import check_array, check_int, check_probability, check_same_length
 from doatrack.exceptions import InvalidInputError
@@ -94,7 +94,7 @@ def paired_bootstrap(
 
 def _scene(index: int, first: ArrayLike, second: ArrayLike) -> tuple[int, float]:
     """Return the number of frames of a scene and the sum of differences."""
-    mine: NDArray[np.float64] = check_array(f"errors of scene {index}", first, ("n_frames",))
+    mine = check_array(f"errors of scene {index}", first, ("n_frames",))
     other = check_array(f"other_errors of scene {index}", second, ("n_frames",))
     check_same_length(f"errors of scene {index}", len(mine), "other_errors", len(other))
     return len(mine), float((mine - other).sum())

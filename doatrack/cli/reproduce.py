@@ -1,0 +1,145 @@
+"""`doatrack reproduce`: the experiments of the paper, one command each."""
+
+import pathlib
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from doatrack.cli._run import running, say, table_console
+from doatrack.exceptions import InvalidInputError
+
+if TYPE_CHECKING:
+    from doatrack.experiments.workspace import Workspace
+
+__all__ = ["run_reproduce"]
+
+
+def run_reproduce(
+    experiments: Annotated[
+        list[str] | None, typer.Argument(metavar="EXPERIMENT...", help="Which, or all; without any they are listed.")
+    ] = None,
+    out: Annotated[
+        pathlib.Path, typer.Option(metavar="DIR", help="Folder of the run; the same folder goes on with it.")
+    ] = pathlib.Path("reproduced"),
+    scale: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="smoke (seconds), cpu (hours on two cores) or paper (300 epochs, 585 x 20 s)."
+        ),
+    ] = "cpu",
+    speech: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Dry speech with index.csv and its splits train and valid. Without it, synthetic talkers.",
+        ),
+    ] = None,
+    rooms: Annotated[
+        pathlib.Path | None, typer.Option(metavar="DIR", help="A set with known directions from measured rooms.")
+    ] = None,
+    locata: Annotated[pathlib.Path | None, typer.Option(metavar="DIR", help="The LOCATA corpus.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="One seed, the same scenes and weights.")] = 0,
+    methods: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME", help="Only these methods; without it all that are listed.")
+    ] = None,
+    epochs_factor: Annotated[
+        float, typer.Option(metavar="X", help="So many times the scale's epochs: more for a long run, less for a look.")
+    ] = 1.0,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD=FILE", help="Weights that training for sensor noise starts from instead of random ones."
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads to learn and test with.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the tables.")] = False,
+) -> None:
+    """Run experiments of the paper beside its own figures; finished parts are kept, so that a killed run goes on.
+
+    Writes EXPERIMENT.json and EXPERIMENT.md into the folder, beside the simulated scenes and trained models.
+    """
+    with running(lambda: f"What is finished is kept in {out}: the same command goes on."):
+        import torch
+
+        from doatrack.experiments.catalogue import EXPERIMENTS, chosen_methods, run_experiment
+
+        if not experiments:
+            _list()
+            return
+        names = list(EXPERIMENTS) if experiments == ["all"] else experiments
+        _check(names, EXPERIMENTS)
+        chosen = chosen_methods(None if methods is None else [name.strip() for name in methods.split(",")])
+        torch.set_num_threads(threads)
+        space = _workspace(out, scale, speech, rooms, locata, seed, epochs_factor, start or [], quiet)
+        for name in names:
+            if name == "rooms" and rooms is None and experiments == ["all"]:
+                continue
+            run_experiment(space, name, chosen)
+            typer.echo((out / f"{name}.md").read_text(encoding="utf-8"))
+
+
+def _workspace(
+    out: pathlib.Path,
+    scale: str,
+    speech: pathlib.Path | None,
+    rooms: pathlib.Path | None,
+    locata: pathlib.Path | None,
+    seed: int,
+    epochs_factor: float,
+    start: list[str],
+    quiet: bool,
+) -> "Workspace":
+    from doatrack._validation import check_choice
+    from doatrack.datasets import SpeechFolder
+    from doatrack.experiments.scale import SCALES
+    from doatrack.experiments.workspace import Workspace
+
+    return Workspace(
+        out,
+        SCALES[check_choice("--scale", scale, SCALES)].longer(epochs_factor),
+        seed,
+        None if speech is None else SpeechFolder(speech, "train"),
+        None if speech is None else SpeechFolder(speech, "valid"),
+        rooms,
+        locata,
+        _starts(start),
+        (lambda text: None) if quiet else say,
+        0 if quiet else 2,
+    )
+
+
+def _starts(given: list[str]) -> dict[str, pathlib.Path]:
+    from doatrack._validation import check_choice
+    from doatrack.experiments.methods import METHODS
+
+    found = {}
+    for text in given:
+        method, separator, file = text.partition("=")
+        if not separator:
+            raise InvalidInputError(f"--start must be METHOD=FILE, got {text!r}.")
+        found[check_choice("--start", method, [name for name, m in METHODS.items() if m.learns])] = pathlib.Path(file)
+    return found
+
+
+def _check(names: list[str], known: object) -> None:
+    from doatrack._validation import check_choice
+
+    for name in names:
+        check_choice("experiment", name, list(known))  # type: ignore[call-overload]
+
+
+def _list() -> None:
+    from rich.table import Table
+
+    from doatrack.experiments.catalogue import EXPERIMENTS
+    from doatrack.experiments.methods import METHODS
+
+    experiments = Table("experiment", "what it measures")
+    for name, experiment in EXPERIMENTS.items():
+        experiments.add_row(name, experiment.title)
+    methods = Table("method", "", "in the paper")
+    for name, method in METHODS.items():
+        methods.add_row(name, method.label, method.published)
+    console = table_console()
+    console.print(experiments)
+    console.print(methods)
