@@ -1,4 +1,4 @@
-"""`doatrack evaluate`: how far a method is from the truth of a scored set."""
+"""`doatrack evaluate`: how far a method is from the truth of a scored set or of the LOCATA corpus."""
 
 import json as json_format
 import pathlib
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doatrack.cli._arguments import (
-    ARRAY_FILE,
     ArrayOption,
     AzimuthOption,
     ElevationOption,
@@ -17,18 +16,17 @@ from doatrack.cli._arguments import (
     resolve_array,
 )
 from doatrack.cli._run import Failures, running, say, table_console
-from doatrack.exceptions import AudioFileError, InvalidInputError, OutputExistsError
+from doatrack.exceptions import AudioFileError, OutputExistsError
 
 if TYPE_CHECKING:
     from doatrack._validation import FloatArray
     from doatrack.cli._outputs import TrackWriter
-    from doatrack.datasets import ScoredSet
+    from doatrack.datasets import Locata, ScoredSet
     from doatrack.tracking import Track
 
 __all__ = ["evaluation", "run_evaluate"]
 
 _MARK = "doatrack evaluate"
-_NAMED = 4  # missing files that are named
 
 Figures = dict[str, int | float | None]
 Scored = tuple[str, "FloatArray", "Track"]
@@ -37,13 +35,31 @@ Scored = tuple[str, "FloatArray", "Track"]
 def run_evaluate(
     folder: Annotated[
         pathlib.Path,
-        typer.Argument(metavar="SET", help="Folder with array.json and, per scene, NAME.wav or .flac and NAME.csv."),
+        typer.Argument(
+            metavar="SET",
+            help="Folder with array.json and, per scene, NAME.wav or .flac and NAME.csv; or the LOCATA corpus.",
+        ),
     ],
     method: MethodOption = "physics-vae",
     model: ModelOption = None,
     array: ArrayOption = None,
     azimuth: AzimuthOption = None,
     elevation: ElevationOption = None,
+    tasks: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Of LOCATA: which of the tasks 1, 3 and 5 (all by default).")
+    ] = None,
+    locata_array: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of LOCATA: benchmark2 (robot head, by default), dicit, eigenmike or dummy."),
+    ] = None,
+    leading_silence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Of LOCATA: keep (by default), or cut what precedes the first 15 % of the largest sample, as Cross3D "
+            "and Neural-SRP are evaluated.",
+        ),
+    ] = None,
     out: Annotated[
         pathlib.Path | None, typer.Option(metavar="DIR", help="Also write the tracks, NAME.csv, into this folder.")
     ] = None,
@@ -59,14 +75,13 @@ def run_evaluate(
     """
     with running(lambda: "No figures were written." + (f" Tracks so far are in {out}." if out else "")) as failures:
         from doatrack.cli._outputs import TrackWriter
+        from doatrack.cli._sets import open_set
         from doatrack.cli._trackers import Trackers
-        from doatrack.datasets import ScoredSet
 
-        _check_set(folder)
-        scenes = ScoredSet(folder)
+        scenes = open_set(folder, tasks, locata_array, leading_silence)
         writer = None if out is None else TrackWriter(out)
         if writer is not None:
-            writer.check(scenes.paths)
+            writer.check([_track_name(name) for name in scenes.names])
         _check_figures_file(json)
         tracker = Trackers(method, model, azimuth, elevation).for_array(
             scenes.array if array is None else resolve_array(array)
@@ -80,22 +95,6 @@ def run_evaluate(
             say(f"{failures.count} of {len(scenes)} scenes are left out of these figures.")
         if json is not None:
             _write_figures(json, {"set": str(folder), "method": method, "model": model and str(model)}, groups)
-
-
-def _check_set(folder: pathlib.Path) -> None:
-    """Raise where a folder of recordings lacks what makes it a set with known directions."""
-    from doatrack.datasets import find_recordings
-
-    if not folder.is_dir():
-        return
-    needed = [folder / ARRAY_FILE, *(path.with_suffix(".csv") for path in find_recordings([folder]))]
-    missing = [str(path) for path in needed if not path.exists()]
-    if missing:
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        raise InvalidInputError(
-            f"{folder} is not a set with known directions: it needs the microphones, {ARRAY_FILE}, and the truth of "
-            f"each recording, NAME.csv (time_s,x,y,z,active). Missing: {', '.join(missing[:_NAMED])}{more}."
-        )
 
 
 def evaluation(scored: "Sequence[Scored]") -> dict[str, Figures]:
@@ -146,17 +145,25 @@ def _n_counted(truth: "FloatArray", track: "Track") -> int:
     return int((active & np.isfinite(doa).all(axis=1)).sum())
 
 
-def _track(scenes: "ScoredSet", tracker: Any, writer: "TrackWriter | None", failures: Failures) -> "list[Scored]":
+def _track_name(name: str) -> pathlib.Path:
+    """Return what tracks of a scene are called after: names of LOCATA's sound files do not differ."""
+    return pathlib.Path(f"{name}.wav")
+
+
+def _track(
+    scenes: "ScoredSet | Locata", tracker: Any, writer: "TrackWriter | None", failures: Failures
+) -> "list[Scored]":
     from doatrack.estimators._progress import progress_over
 
+    paths, truths = scenes.paths, scenes.truths
     scored: list[Scored] = []
     with progress_over(range(len(scenes)), "tracking", 1) as indices:
         for k in indices:
-            with failures.tolerate(scenes.paths[k]):
-                track = tracker.track(scenes.paths[k])
-                scored.append((scenes.names[k], scenes.truths[k], track))
+            with failures.tolerate(paths[k]):
+                track = tracker.track(paths[k])
+                scored.append((scenes.names[k], truths[k], track))
                 if writer is not None:
-                    writer.write(track, scenes.paths[k])
+                    writer.write(track, _track_name(scenes.names[k]))
     return scored
 
 
