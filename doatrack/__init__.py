@@ -4,13 +4,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from doatrack.estimators import SRPPHAT, Cross3DTracker, NeuralSRPTracker, PhysicsVAETracker, load
+    from doatrack.estimators import (
+        DML,
+        ESPRIT,
+        MUSIC,
+        SRPPHAT,
+        Cross3DTracker,
+        NeuralSRPTracker,
+        PhysicsVAETracker,
+        load,
+    )
     from doatrack.geometry import DirectionGrid, MicArray
     from doatrack.tracking import Track
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DML",
+    "ESPRIT",
+    "MUSIC",
     "SRPPHAT",
     "Cross3DTracker",
     "DirectionGrid",
@@ -24,6 +36,9 @@ __all__ = [
 
 # Loaded when they are first asked for: PyTorch takes seconds, and `doatrack --help` does not need it.
 _HOME = {
+    "DML": "doatrack.estimators",
+    "ESPRIT": "doatrack.estimators",
+    "MUSIC": "doatrack.estimators",
     "SRPPHAT": "doatrack.estimators",
     "Cross3DTracker": "doatrack.estimators",
     "NeuralSRPTracker": "doatrack.estimators",
