@@ -1,6 +1,7 @@
 """Data sets: folders of recordings, scored sets, speech for simulation."""
 
 from doatrack.datasets.folder import find_recordings
+from doatrack.datasets.librispeech import Chapter, LibriSpeech
 from doatrack.datasets.locata import Locata, is_locata
 from doatrack.datasets.locata_recording import LOCATA_ARRAYS, LocataRecording
 from doatrack.datasets.scored_set import ScoredSet, write_scored_set
@@ -10,6 +11,8 @@ from doatrack.datasets.truth import read_truth, write_truth
 
 __all__ = [
     "LOCATA_ARRAYS",
+    "Chapter",
+    "LibriSpeech",
     "Locata",
     "LocataRecording",
     "ScoredSet",
