@@ -6,6 +6,7 @@ import typer
 
 from doatrack import __version__
 from doatrack.cli.arrays import run_arrays
+from doatrack.cli.check import run_check
 from doatrack.cli.demo_command import run_demo_command
 from doatrack.cli.evaluate import run_evaluate
 from doatrack.cli.fit import run_fit
@@ -33,6 +34,7 @@ app.command(
     "simulate",
     epilog="Example: doatrack simulate my_set --array tetrahedron_4 --n-scenes 20 --noise mixed --duration 8",
 )(run_simulate)
+app.command("check", epilog="Example: doatrack check kitchen.wav --array respeaker_usb_4 --channels 2-5")(run_check)
 app.command("arrays", epilog="Example: doatrack arrays tetrahedron_4 --json my_array.json")(run_arrays)
 
 app.command(

@@ -11,4 +11,16 @@ from doatrack.estimators.physics_vae import PhysicsVAETracker
 from doatrack.estimators.setup_check import check_setup
 from doatrack.estimators.srp_phat import SRPPHAT
 
-__all__ = ["DML", "ESPRIT", "MUSIC", "SRPPHAT", "Cross3DTracker", "NeuralSRPTracker", "PhysicsVAETracker", "load"]
+__all__ = [
+    "DML",
+    "ESPRIT",
+    "MUSIC",
+    "SRPPHAT",
+    "Cross3DTracker",
+    "Finding",
+    "NeuralSRPTracker",
+    "PhysicsVAETracker",
+    "SetupReport",
+    "check_setup",
+    "load",
+]
