@@ -10,9 +10,11 @@ from doatrack.tracking.grid_filter import (
 )
 from doatrack.tracking.motion import Motion, MotionModel, SwitchingMotion
 from doatrack.tracking.observations import robust_log_likelihood
+from doatrack.tracking.several_sources import link_sources, sources_filter, sources_smoother
 from doatrack.tracking.track import Track
 from doatrack.tracking.track_files import is_track_csv
 from doatrack.tracking.transition import Transition
+from doatrack.tracking.vmf_filter import posterior_at_times, vmf_filter, vmf_smoother
 
 __all__ = [
     "Motion",
@@ -23,9 +25,15 @@ __all__ = [
     "grid_filter",
     "grid_smoother",
     "is_track_csv",
+    "link_sources",
     "log_evidence",
     "mode_posterior",
     "most_probable_path",
+    "posterior_at_times",
     "posterior_directions",
     "robust_log_likelihood",
+    "vmf_filter",
+    "vmf_smoother",
+    "sources_filter",
+    "sources_smoother",
 ]
