@@ -10,6 +10,7 @@ __all__ = ["Cross3D", "check_resolution", "normalise_map"]
 
 _MOST_POOLINGS = 4
 _LONG, _DILATION = 5, 2  # of the convolutions over time alone
+_FLAT = 1e-4  # a maximum this little above the mean is rounding: digital silence
 
 
 def check_resolution(n_elevations: int, n_azimuths: int) -> int:
@@ -40,7 +41,7 @@ def normalise_map(srp_map: Tensor) -> Tensor:
             [-0.3333,  1.0000]])
     """
     centred = srp_map - srp_map.mean(dim=(-2, -1), keepdim=True)
-    return centred / centred.amax(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
+    return centred / centred.amax(dim=(-2, -1), keepdim=True).clamp_min(_FLAT)
 
 
 class Cross3D(nn.Module):

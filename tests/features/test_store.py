@@ -65,3 +65,26 @@ def test_an_older_file_is_replaced(tmp_path, recordings):
     (tmp_path / "gcc").write_bytes(b"old" * 100)
     store = filled(tmp_path / "gcc", recordings[:1])
     assert (store.crop(0, 0, 7, torch.arange(3))[0] - recordings[0]).abs().max() < 5e-4
+
+
+def test_truth_is_kept_beside_the_frames_and_is_part_of_the_checksum(tmp_path, recordings):
+    sums = []
+    for name, value in (("a", 0.0), ("b", 0.0), ("c", 1.0)):
+        store = FeatureStore(tmp_path / name, n_rows=3, n_columns=5)
+        store.write(recordings[0])
+        doa = np.full((7, 3), value)
+        doa[2] = np.nan
+        store.close_recording(np.ones(7, dtype=bool), doa)
+        assert np.array_equal(store.truth(0, 1, 3).numpy(), doa[1:4].astype(np.float32), equal_nan=True)
+        sums.append(store.checksum)
+    assert sums[0] == sums[1] != sums[2]
+    assert filled(tmp_path / "d", recordings).truth(0, 0, 7) is None
+
+
+def test_a_recording_teaches_where_it_has_sound_and_known_truth(tmp_path):
+    store = FeatureStore(tmp_path / "gcc", n_rows=3, n_columns=5)
+    unknown, known = np.full((4, 3), np.nan), np.ones((4, 3))
+    for active, doa in ((True, None), (False, None), (True, known), (True, unknown), (False, known)):
+        store.write(torch.zeros(4, 3, 5))
+        store.close_recording(np.full(4, active), doa)
+    assert [store.teaches(k) for k in range(5)] == [True, False, True, False, False]

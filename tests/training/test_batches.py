@@ -72,7 +72,11 @@ def test_crops_are_runs_of_one_recording_with_their_activity_and_padding(store):
 def test_crops_begin_anywhere_and_reach_both_ends(store):
     sampler = sampler_of(store, batch_size=9)
     starts = {
-        int(b.features[k, 0, 0, 1]) for s in range(80) for b in epoch(sampler, s) for k in range(9) if b.features[k, 0, 0, 0] == 0
+        int(b.features[k, 0, 0, 1])
+        for s in range(80)
+        for b in epoch(sampler, s)
+        for k in range(9)
+        if b.features[k, 0, 0, 0] == 0
     }
     assert starts == set(range(21))
 
@@ -96,6 +100,39 @@ def test_more_pairs_than_there_are_means_all(store):
 def test_one_seed_one_epoch(store):
     before = torch.random.get_rng_state()
     one, two, other = (epoch(sampler_of(store), seed) for seed in (1, 1, 2))
-    assert all(torch.equal(a.features, b.features) and torch.equal(a.rows, b.rows) for a, b in zip(one, two, strict=True))
-    assert not all(a.features.shape == b.features.shape and torch.equal(a.features, b.features) for a, b in zip(one, other, strict=True))
+    assert all(
+        torch.equal(a.features, b.features) and torch.equal(a.rows, b.rows) for a, b in zip(one, two, strict=True)
+    )
+    assert not all(
+        a.features.shape == b.features.shape and torch.equal(a.features, b.features)
+        for a, b in zip(one, other, strict=True)
+    )
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_truth_is_cropped_with_its_frames_and_unknown_in_padding(tmp_path):
+    """Frame t of recording k points to (k, t, 0); every third is unknown, and recording 1 is unknown everywhere."""
+    store = FeatureStore(tmp_path / "maps", n_rows=2, n_columns=3)
+    for k, length in enumerate((30, 12, 7)):
+        frame = torch.arange(length)
+        store.write(torch.stack([torch.full_like(frame, k), frame, frame], dim=-1)[:, None].expand(-1, 2, -1).float())
+        doa = np.stack([np.full(length, k), np.arange(length), np.zeros(length)], axis=1).astype(float)
+        doa[np.arange(length) % 3 == 0 if k != 1 else slice(None)] = np.nan
+        store.close_recording(np.ones(length, bool), doa)
+    sampler = CropSampler(store, crop_frames=10, batch_size=3)
+    for batch in epoch(sampler, seed=2):
+        assert batch.rows.tolist() == [0, 1]
+        for features, doa, valid in zip(batch.features, batch.doa, batch.valid, strict=True):
+            n = int(valid.sum())
+            frame = features[:n, 0, 1]
+            assert int(features[0, 0, 0]) != 1, "nothing is known of recording 1"
+            known = frame % 3 != 0
+            assert torch.equal(torch.isfinite(doa[:n]).all(dim=1), known)
+            assert torch.equal(doa[:n][known][:, 1], frame[known])
+            assert torch.isnan(doa[n:]).all()
+    assert visits(epoch(sampler)) == [0, 0, 0, 2]
+    assert epoch(sampler_of(store))[0].doa is not None
+
+
+def test_without_truth_a_batch_has_none(store):
+    assert all(batch.doa is None for batch in epoch(sampler_of(store)))
