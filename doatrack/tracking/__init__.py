@@ -32,8 +32,8 @@ __all__ = [
     "posterior_at_times",
     "posterior_directions",
     "robust_log_likelihood",
-    "vmf_filter",
-    "vmf_smoother",
     "sources_filter",
     "sources_smoother",
+    "vmf_filter",
+    "vmf_smoother",
 ]
