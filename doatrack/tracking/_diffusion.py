@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull, QhullError
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import DirectionGrid
 
-__all__ = ["heat_kernel", "stationary_shares"]
+__all__ = ["grid_triangles", "heat_kernel", "stationary_shares"]
 
 _SMALLEST_SHARE = 1e-3  # of the mean cell: keeps rates finite where a grid gives a direction no area
 _LONGEST_EDGE = 4.0  # in spacings: longer ones bridge what a search region leaves out
@@ -81,8 +81,19 @@ def heat_kernel(grid: DirectionGrid, variance: float) -> Any:
     return (kernel + diags_array(1 - kernel.sum(axis=1))).tocsr()
 
 
-def _stiffness(grid: DirectionGrid) -> Any:
-    """Return the cotangent weights of neighbouring directions, a symmetric sparse matrix without a diagonal."""
+def grid_triangles(grid: DirectionGrid) -> NDArray[np.int64]:
+    """Return the triangles between neighbouring directions, rows of three indices (n_triangles, 3).
+
+    Raises
+    ------
+    InvalidInputError
+        If the directions span no area.
+
+    Examples
+    --------
+    >>> grid_triangles(DirectionGrid.quasi_uniform(100)).shape
+    (196, 3)
+    """
     points = grid.directions
     n = len(points)
     try:
@@ -96,7 +107,15 @@ def _stiffness(grid: DirectionGrid) -> Any:
     faces = faces[(faces < n).all(axis=1)]
     corners = points[faces]
     edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    faces = faces[(edges <= max(_LONGEST_EDGE * grid.spacing, 1e-9)).all(axis=1)]
+    kept = faces[(edges <= max(_LONGEST_EDGE * grid.spacing, 1e-9)).all(axis=1)]
+    return np.asarray(kept, dtype=np.int64)
+
+
+def _stiffness(grid: DirectionGrid) -> Any:
+    """Return the cotangent weights of neighbouring directions, a symmetric sparse matrix without a diagonal."""
+    points = grid.directions
+    n = len(points)
+    faces = grid_triangles(grid)
     rows, columns, values = [], [], []
     for k in range(3):
         at, left, right = faces[:, k], faces[:, (k + 1) % 3], faces[:, (k + 2) % 3]

@@ -1,6 +1,7 @@
 """How sources move over the sphere: a random walk with jumps, in physical units, in one mode or several."""
 
 import dataclasses
+import math
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from doatrack._validation import check_array, check_real, check_same_length
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import DirectionGrid
 from doatrack.tracking._diffusion import heat_kernel, stationary_shares
+from doatrack.tracking._rotation import turning_kernel
 from doatrack.tracking.transition import Transition
 
 __all__ = ["Motion", "MotionModel", "SwitchingMotion", "Transition"]
@@ -98,11 +100,12 @@ class MotionModel:
 
 @dataclasses.dataclass(frozen=True)
 class SwitchingMotion:
-    """A motion prior whose source stands still for a while, moves for a while, and so on: diffusion in modes.
+    """A motion prior in modes: a source stands still for a while, walks for a while; the array itself may turn.
 
     A talker who sits is known more exactly the longer he talks, one who walks is not; no single diffusion is right for
-    both. Which mode it is follows from the sound (`mode_posterior`). The state is a mode and a direction, so cost
-    and memory are those of `MotionModel` times the number of modes.
+    both. When a robot turns its head, all directions turn about the vertical at a known speed: a mode with a
+    `turn_rate` follows that. Which mode it is follows from the sound (`mode_posterior`). The state is a mode and a
+    direction, so cost and memory are those of `MotionModel` times the number of modes.
 
     Parameters
     ----------
@@ -113,11 +116,14 @@ class SwitchingMotion:
         probability.
     jump_rate : float
         Jumps to anywhere per second, in every mode, at least 0.
+    turn_rate : sequence of float, optional
+        By which azimuths grow in each mode, in rad/s: positive is counter-clockwise, as seen by an array that turns
+        clockwise. None: no mode turns.
 
     Raises
     ------
     InvalidInputError
-        If a value is out of its range, there are fewer than two modes, or not as many durations as diffusions.
+        If a value is out of its range, there are fewer than two modes, or not as many values as modes.
 
     References
     ----------
@@ -135,19 +141,52 @@ class SwitchingMotion:
     diffusion: tuple[float, ...] = (0.001, 0.05)
     stay_s: tuple[float, ...] = (5.0, 2.0)
     jump_rate: float = 0.1
+    turn_rate: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("diffusion", "stay_s"):
-            values = check_array(name, getattr(self, name), ("n_modes",))
-            for value in values:
-                check_real(name, float(value), 0.0, exclusive_minimum=True)
+        for name in ("diffusion", "stay_s", "turn_rate"):
+            given = getattr(self, name)
+            if name == "turn_rate" and given is None:
+                continue
+            values = check_array(name, given, ("n_modes",))
+            if name != "turn_rate":
+                check_real(name, float(values.min(initial=np.inf)), 0.0, exclusive_minimum=True)
+            check_same_length(name, len(values), "diffusion", len(self.diffusion))
             object.__setattr__(self, name, tuple(float(value) for value in values))
         if len(self.diffusion) < 2:
             raise InvalidInputError(
                 f"diffusion must name at least 2 modes, got {len(self.diffusion)}. For one take MotionModel."
             )
-        check_same_length("stay_s", len(self.stay_s), "diffusion", len(self.diffusion))
         check_real("jump_rate", self.jump_rate, 0.0)
+
+    @classmethod
+    def turning_head(cls, turn_rate: float = math.radians(150), diffusion: float = 0.02) -> "SwitchingMotion":
+        """Return the motion seen from a robot's head: talkers that walk, and turns of the head to either side.
+
+        Parameters
+        ----------
+        turn_rate : float
+            Of the head, in rad/s, above 0.
+        diffusion : float
+            Of the talker, in rad^2/s.
+
+        Returns
+        -------
+        SwitchingMotion
+            Three modes: no turn (10 s on average), and half a second of turns to the left and to the right.
+
+        Notes
+        -----
+        A filter without these modes loses a source that turns by 29 degrees between two frames, and finds it again by a
+        jump, after frames in which it knew better than the map did; see docs/motion.md for figures.
+
+        Examples
+        --------
+        >>> SwitchingMotion.turning_head(turn_rate=2.6).turn_rate
+        (0.0, 2.6, -2.6)
+        """
+        rate = check_real("turn_rate", turn_rate, 0.0, exclusive_minimum=True)
+        return cls((diffusion,) * 3, (10.0, 0.5, 0.5), turn_rate=(0.0, rate, -rate))
 
     def transition(self, grid: DirectionGrid, step_s: float) -> Transition:
         """Return what happens in a time step.
@@ -168,7 +207,11 @@ class SwitchingMotion:
         (2, 500)
         """
         step = check_real("step_s", step_s, 0.0, exclusive_minimum=True)
-        walks = [heat_kernel(grid, diffusion * step) for diffusion in self.diffusion]
+        turns = (0.0,) * len(self.diffusion) if self.turn_rate is None else self.turn_rate
+        walks = [
+            turning_kernel(grid, diffusion * step, turn * step)
+            for diffusion, turn in zip(self.diffusion, turns, strict=True)
+        ]
         durations = np.asarray(self.stay_s)
         jump = _event_probability(self.jump_rate, step)
         # every mode is left as often as it is entered, so that its share is that of its duration
