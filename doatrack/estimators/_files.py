@@ -10,6 +10,7 @@ import numpy as np
 from doatrack._validation import did_you_mean
 from doatrack.estimators._base import BaseTracker
 from doatrack.exceptions import InvalidInputError, ModelFileError
+from doatrack.features import GCCFeatures
 from doatrack.geometry import MicArray
 from doatrack.persistence import read_model_file, write_model_file
 from doatrack.tracking import MotionModel
@@ -18,7 +19,7 @@ __all__ = ["load", "save_estimator"]
 
 _OF_THE_MOMENT = ("checkpoint", "verbose")
 """Parameters of a run, not of a model: another user's folders and progress bars are none of a file's business."""
-_VALUES = {cls.__name__: cls for cls in (MotionModel,)}
+_VALUES = {cls.__name__: cls for cls in (GCCFeatures, MotionModel)}
 """Parameters that are objects of several numbers."""
 
 

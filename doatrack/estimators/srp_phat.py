@@ -14,11 +14,14 @@ from doatrack.estimators._base import BaseTracker
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError
-from doatrack.features import GCCExtractor, srp_map, steering_matrix
+from doatrack.features import GCCExtractor, GCCFeatures, steered_map, steering_matrix
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray, PeakFinder
 from doatrack.tracking import MotionModel
 
 __all__ = ["SRPPHAT"]
+
+_MAP_SCALE = 200.0
+_WEIGHTED_MAP_SCALE = 400.0  # silent moments count as nothing there, and leave the rest smaller
 
 
 class SRPPHAT(BaseTracker):
@@ -52,8 +55,12 @@ class SRPPHAT(BaseTracker):
         Distance in samples of the lags at which correlations are computed, between which they are interpolated.
     speed_of_sound : float
         In m/s.
-    map_scale : float
-        Log-likelihood in nats of a steered response power of 1, for filter and smoother (docs/motion.md).
+    features : {"phat", "snr", "whitened"} or GCCFeatures
+        How correlations are weighted: "phat" is the classical method; "whitened" learns where noise comes from and
+        survives an interferer (docs/features.md).
+    map_scale : float, optional
+        Log-likelihood in nats of a steered response power of 1, for filter and smoother (docs/motion.md); None is 200
+        for "phat", 400 for the others.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
 
@@ -96,7 +103,8 @@ class SRPPHAT(BaseTracker):
         window: Literal["rectangular", "hann"] = "rectangular",
         lag_step: float = 0.25,
         speed_of_sound: float = SPEED_OF_SOUND,
-        map_scale: float = 200.0,
+        features: Literal["phat", "snr", "whitened"] | GCCFeatures = "phat",
+        map_scale: float | None = None,
         motion: MotionModel | None = None,
     ) -> None:
         self.array = array
@@ -112,6 +120,7 @@ class SRPPHAT(BaseTracker):
         self.window = window
         self.lag_step = lag_step
         self.speed_of_sound = speed_of_sound
+        self.features = features
         self.map_scale = map_scale
         self.motion = motion
 
@@ -141,7 +150,9 @@ class SRPPHAT(BaseTracker):
     ) -> None:
         check_bool("refine", self.refine)
         check_real("lag_step", self.lag_step, 0.0, 1.0, exclusive_minimum=True)
-        check_real("map_scale", self.map_scale, 0.0, exclusive_minimum=True)
+        if self.map_scale is not None:
+            check_real("map_scale", self.map_scale, 0.0, exclusive_minimum=True)
+        GCCFeatures.of(self.features)
         grid = self._search_grid()
         _pair_rows(self.pairs, array)
         recordings.check()
@@ -162,7 +173,7 @@ class SRPPHAT(BaseTracker):
             values = self._map(gcc)
             power.append(values.amax(dim=-1))
             if maps:
-                logs.append(self.map_scale * values)
+                logs.append(tables.map_scale * values)
             doa.append(tables.finder(values) if self.refine else tables.directions[values.argmax(dim=-1)])
         if not doa:
             self._too_short(recordings, index)
@@ -175,7 +186,7 @@ class SRPPHAT(BaseTracker):
 
     def _map(self, gcc: Tensor) -> Tensor:
         tables = self._runtime()
-        return srp_map(gcc[:, tables.rows] if tables.rows is not None else gcc, tables.steering)
+        return steered_map(gcc[:, tables.rows] if tables.rows is not None else gcc, tables.steering)
 
     def _runtime(self) -> "_Tables":
         return self._tables_for(_Tables)
@@ -190,8 +201,14 @@ class _Tables:
     def __init__(self, estimator: SRPPHAT) -> None:
         frames = estimator._frames()
         self.extractor = GCCExtractor(
-            estimator.array_, frames, lag_step=estimator.lag_step, speed_of_sound=estimator.speed_of_sound
+            estimator.array_,
+            frames,
+            lag_step=estimator.lag_step,
+            features=GCCFeatures.of(estimator.features),
+            speed_of_sound=estimator.speed_of_sound,
         )
+        usual = _MAP_SCALE if self.extractor.features.weighting == "phat" else _WEIGHTED_MAP_SCALE
+        self.map_scale = usual if estimator.map_scale is None else estimator.map_scale
         delays = self.extractor.tdoa_samples(estimator.grid_.directions)
         chosen = _pair_rows(estimator.pairs, estimator.array_)
         self.rows = None if chosen is None else self.extractor.rows_of_pairs(chosen)

@@ -8,13 +8,16 @@ from doatrack.features.covariance import (
     spatial_covariance,
     steering_vectors,
 )
-from doatrack.features.extractor import FeatureStream, FrameSettings, GCCExtractor
+from doatrack.features.extractor import GCCExtractor
+from doatrack.features.frames import FrameSettings
+from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.gcc_phat import gcc_phat, lag_axis, lag_transform, whiten
 from doatrack.features.likelihood import beam_power, explained_share, likelihood_gain
 from doatrack.features.rotational_invariance import robust_projection, shift_operator, shift_phase_rates
-from doatrack.features.srp_map import srp_map, steering_matrix
+from doatrack.features.srp_map import srp_map, steered_map, steering_matrix
 from doatrack.features.stft import WINDOWS, analysis_window, frame_count, frame_times, stft
 from doatrack.features.store import FeatureStore
+from doatrack.features.stream import FeatureStream
 from doatrack.features.subspace import music_spectrum, normalise_spectrum, signal_subspace
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "FeatureStream",
     "FrameSettings",
     "GCCExtractor",
+    "GCCFeatures",
     "activity_at_frames",
     "activity_probability",
     "analysis_window",
@@ -46,6 +50,7 @@ __all__ = [
     "sound_activity",
     "spatial_covariance",
     "srp_map",
+    "steered_map",
     "steering_matrix",
     "steering_vectors",
     "stft",

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from doatrack._validation import check_array, check_int
 from doatrack.exceptions import InvalidInputError
-from doatrack.features.extractor import FeatureStream, FrameSettings
+from doatrack.features.frames import FrameSettings
 from doatrack.features.stft import analysis_window
+from doatrack.features.stream import FeatureStream
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
 
 __all__ = ["CovarianceExtractor", "snapshot_spectra", "spatial_covariance", "steering_vectors"]

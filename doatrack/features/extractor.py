@@ -1,7 +1,6 @@
 """From waveforms to correlations and activity, in blocks of bounded memory."""
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -9,48 +8,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from doatrack.exceptions import InvalidInputError
-from doatrack.features.activity import ACTIVITY_BLOCK_S, activity_at_frames, band_power, sound_activity
+from doatrack.features.frames import FrameSettings
+from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.gcc_phat import gcc_phat, lag_axis, lag_transform
-from doatrack.features.stft import analysis_window, frame_count, frame_times, stft
+from doatrack.features.stft import analysis_window, stft
+from doatrack.features.stream import FeatureStream
+from doatrack.features.weighted_gcc import WeightedGCC
+from doatrack.features.weighted_stream import WeightedStream
 from doatrack.geometry import SPEED_OF_SOUND, MicArray, tdoa_far_field
 
-__all__ = ["FeatureStream", "FrameSettings", "GCCExtractor"]
-
-
-@dataclasses.dataclass(frozen=True)
-class FrameSettings:
-    """How a signal is cut into frames.
-
-    Parameters
-    ----------
-    sample_rate : int
-        In Hz.
-    win_length, hop_length : int
-        In samples.
-    window : {"hann", "rectangular"}
-
-    Examples
-    --------
-    >>> FrameSettings().times(2).tolist()
-    [0.128, 0.32]
-    """
-
-    sample_rate: int = 16000
-    win_length: int = 4096
-    hop_length: int = 3072
-    window: str = "hann"
-
-    def count(self, n_samples: int) -> int:
-        """Return the number of whole frames in so many samples."""
-        return frame_count(n_samples, self.win_length, self.hop_length)
-
-    def times(self, n_frames: int) -> NDArray[np.float64]:
-        """Return the centres of frames in seconds, shape (n_frames,)."""
-        return frame_times(n_frames, self.win_length, self.hop_length, self.sample_rate)
+__all__ = ["GCCExtractor"]
 
 
 class GCCExtractor:
-    """GCC-PHAT and activity of an array's recordings.
+    """Correlations and activity of an array's recordings.
 
     Parameters
     ----------
@@ -65,6 +36,8 @@ class GCCExtractor:
     canonical : bool
         Whether microphones are put into canonical order; otherwise they stay in the order of the channels, which a
         network may have learned with.
+    features : GCCFeatures, optional
+        How correlations are weighted; None is plain GCC-PHAT.
     speed_of_sound : float
         In m/s.
 
@@ -75,6 +48,8 @@ class GCCExtractor:
     array : MicArray
         The array with its microphones in canonical order (by x, then y, then z) or as given; all pairs refer to it.
     mic_pairs : ndarray of shape (n_pairs, 2)
+    n_columns : int
+        Values per frame and pair: one per lag, or two where correlations come with what they are divided by.
 
     Notes
     -----
@@ -96,6 +71,7 @@ class GCCExtractor:
         n_lags: int | None = None,
         lags: Tensor | None = None,
         canonical: bool = True,
+        features: GCCFeatures | None = None,
         speed_of_sound: float = SPEED_OF_SOUND,
     ) -> None:
         self._order = np.lexsort(array.positions.T[::-1]) if canonical else np.arange(array.n_mics)
@@ -105,8 +81,16 @@ class GCCExtractor:
         longest = array.aperture / speed_of_sound * frames.sample_rate
         self.lags = lag_axis(longest, step=lag_step, n_lags=n_lags) if lags is None else lags
         self.mic_pairs = self.array.mic_pairs
+        self.features = GCCFeatures(weighting="phat") if features is None else features
+        self._pair_weights = self._weights_of_pairs()
+        self._weighted: WeightedGCC | None = None
+        if self.features.weighting != "phat":
+            self._weighted = WeightedGCC(self.features, frames, self.lags, self.mic_pairs)
+        self.n_columns = len(self.lags) * (1 if self._weighted is None else 2)
         self._window = analysis_window(frames.window, frames.win_length)
-        self._transform = lag_transform(self.lags, frames.win_length)
+        self._transform = _in_band(
+            lag_transform(self.lags, frames.win_length), self.features.freq_range_hz, frames.sample_rate
+        )
 
     def tdoa_samples(self, doa: NDArray[np.float64]) -> Tensor:
         """Return the delays in samples of directions (n_directions, 3), shape (n_pairs, n_directions)."""
@@ -121,74 +105,74 @@ class GCCExtractor:
         return torch.tensor(sorted(table[tuple(pair)] for pair in wanted.tolist()))
 
     def gcc(self, waveform: Tensor) -> Tensor:
-        """Return GCC-PHAT (n_frames, n_pairs, n_lags) of one recording (n_mics, n_samples)."""
+        """Return the correlations (n_frames, n_pairs, n_columns) of one recording (n_mics, n_samples)."""
         if len(waveform) != self.array.n_mics:
             raise InvalidInputError(
                 f"waveform must have {self.array.n_mics} channels, one per microphone, got the shape "
                 f"{tuple(waveform.shape)}. Pick the channels of the microphones."
             )
+        parts = list(self.stream([waveform.numpy()]))
+        return torch.cat(parts) if parts else torch.zeros(0, len(self.mic_pairs), self.n_columns)
+
+    def stream(self, blocks: Iterable[NDArray[np.float32]]) -> FeatureStream:
+        """Return an iterator over the correlations of successive blocks that also collects the activity."""
+        if self._weighted is None:
+            stream = FeatureStream(self.frames, self._phat, blocks)
+        else:
+            stream = WeightedStream(self._weighted, self._order, blocks)
+        if self._pair_weights is None and self.features.average_frames == 1:
+            return stream
+        return _Finished(stream, self._pair_weights, self.features.average_frames)
+
+    def _phat(self, waveform: Tensor) -> Tensor:
         spectra = stft(waveform[self._order], self._window, self.frames.hop_length)
         return gcc_phat(spectra, self.mic_pairs, self._transform)
 
-    def stream(self, blocks: Iterable[NDArray[np.float32]]) -> "FeatureStream":
-        """Return an iterator over the correlations of successive blocks that also collects the activity."""
-        return FeatureStream(self.frames, self.gcc, blocks)
+    def _weights_of_pairs(self) -> Tensor | None:
+        if self.features.pair_weighting == "uniform":
+            return None
+        first, second = self.mic_pairs.T
+        length = np.linalg.norm(self.array.positions[first] - self.array.positions[second], axis=1)
+        return torch.as_tensor(length / length.mean(), dtype=torch.float32)[:, None]
 
 
-class FeatureStream:
-    """Features of one recording, block after block; the activity is known when all are read.
+class _Finished(FeatureStream):
+    """A stream whose correlations are weighted by pair and averaged over the last frames."""
 
-    Blocks may have any length; samples that do not fill a frame yet are carried over.
-
-    Parameters
-    ----------
-    frames : FrameSettings
-    compute : callable
-        Features, one row per frame, of whole frames (n_mics, n_samples).
-    blocks : iterable of ndarray of shape (n_mics, n_samples)
-
-    Examples
-    --------
-    >>> extract = GCCExtractor(MicArray.from_preset("tetrahedron_4"), FrameSettings(), n_lags=9)
-    >>> stream = extract.stream([np.zeros((4, 5000), np.float32), np.zeros((4, 5000), np.float32)])
-    >>> [tuple(gcc.shape) for gcc in stream], stream.activity().tolist()
-    ([(1, 6, 9), (1, 6, 9)], [False, False])
-    """
-
-    def __init__(
-        self,
-        frames: FrameSettings,
-        compute: Callable[[Tensor], Tensor],
-        blocks: Iterable[NDArray[np.float32]],
-    ) -> None:
-        self._frames = frames
-        self._compute = compute
-        self._blocks = blocks
-        self._power: list[Tensor] = []
-        self.n_frames = 0
+    def __init__(self, stream: FeatureStream, pair_weights: Tensor | None, average_frames: int) -> None:
+        self._stream, self._pair_weights, self._average = stream, pair_weights, average_frames
 
     def __iter__(self) -> Iterator[Tensor]:
-        frames = self._frames
-        size = round(ACTIVITY_BLOCK_S * frames.sample_rate)
-        pending: Tensor | None = None
-        unmeasured: Tensor | None = None
-        for block in self._blocks:
-            new = torch.from_numpy(np.require(block, requirements=["C", "W"]))
-            unmeasured = new if unmeasured is None else torch.cat([unmeasured, new], dim=1)
-            whole = unmeasured.shape[1] // size * size
-            self._power.append(band_power(unmeasured[:, :whole], frames.sample_rate))
-            unmeasured = unmeasured[:, whole:]
-            pending = new if pending is None else torch.cat([pending, new], dim=1)
-            count = frames.count(pending.shape[1])
-            if count:
-                self.n_frames += count
-                yield self._compute(pending[:, : (count - 1) * frames.hop_length + frames.win_length])
-                pending = pending[:, count * frames.hop_length :]
+        past: Tensor | None = None
+        for new in self._stream:
+            weighted = new if self._pair_weights is None else new * self._pair_weights
+            known = weighted if past is None else torch.cat([past, weighted])
+            skip = len(known) - len(new)
+            yield torch.stack(
+                [known[max(0, k - self._average + 1) : k + 1].mean(dim=0) for k in range(skip, len(known))]
+            )
+            past = known[max(0, len(known) - self._average + 1) :] if self._average > 1 else None
+
+    @property
+    def n_frames(self) -> int:  # type: ignore[override]
+        """Frames given out so far."""
+        return self._stream.n_frames
 
     def activity(self) -> NDArray[np.bool_]:
-        """Return the activity of all frames read, shape (n_frames,)."""
-        if not self._power:
-            raise InvalidInputError("The activity is known only after the blocks have been read.")
-        frames = self._frames
-        blocks = sound_activity(torch.cat(self._power))
-        return activity_at_frames(blocks, self.n_frames, frames.win_length, frames.hop_length, frames.sample_rate)
+        """Return the activity of all frames read."""
+        return self._stream.activity()
+
+
+def _in_band(transform: Tensor, freq_range_hz: tuple[float, float] | None, sample_rate: int) -> Tensor:
+    """Return the transform without other frequencies, scaled so that a pure delay still peaks at 1."""
+    if freq_range_hz is None:
+        return transform
+    n_freq = len(transform) // 2
+    frequency = torch.linspace(0.0, sample_rate / 2, n_freq)
+    inside = (frequency >= freq_range_hz[0]) & (frequency <= freq_range_hz[1])
+    if not inside.any():
+        raise InvalidInputError(
+            f"freq_range_hz must hold frequencies up to half the sample rate, {sample_rate / 2:g} Hz, "
+            f"got {freq_range_hz}."
+        )
+    return transform * inside.repeat_interleave(2)[:, None] * (n_freq / int(inside.sum()))

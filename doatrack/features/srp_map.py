@@ -89,3 +89,31 @@ def steered_correlation(gcc: Tensor, lags: Tensor, tdoa_samples: Tensor) -> Tens
     share = (position - low).clamp(0, 1).to(gcc.dtype)[..., None]
     below, above = (gcc.gather(-1, index[..., None]) for index in (low, low + 1))
     return ((1 - share) * below + share * above).mean(dim=(-2, -1))
+
+
+def steered_map(correlations: Tensor, steering: Tensor) -> Tensor:
+    """Return the map of correlations that may come with what their steered sum is divided by.
+
+    Parameters
+    ----------
+    correlations : Tensor of shape (..., n_pairs, n_columns)
+        One column per lag (`srp_map`), or two, numerators before denominators, as `WeightedGCC` gives them.
+    steering : Tensor of shape (n_pairs * n_lags, n_directions)
+
+    Returns
+    -------
+    Tensor of shape (..., n_directions)
+
+    Examples
+    --------
+    >>> steering = steering_matrix(torch.tensor([[0.0, 1.0]]), torch.tensor([-1.0, 0.0, 1.0]))
+    >>> steered_map(torch.tensor([[0.0, 0.2, 0.9, 1.0, 0.5, 1.0]]), steering)
+    tensor([0.4000, 0.9000])
+    """
+    n_lags = len(steering) // correlations.shape[-2]
+    if correlations.shape[-1] == n_lags:
+        return srp_map(correlations, steering)
+    numerator, denominator = correlations.split(n_lags, dim=-1)
+    below = srp_map(denominator, steering)
+    least = 1e-4 * denominator.abs().amax(dim=(-1, -2))[..., None] + 1e-9
+    return srp_map(numerator, steering) / torch.maximum(below, least)

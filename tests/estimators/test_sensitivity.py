@@ -37,6 +37,7 @@ SRP_CHANGES = {
     "window": other_window(SRPPHAT),
     "lag_step": 0.9,
     "speed_of_sound": 300.0,
+    "features": "whitened",
     "map_scale": 20.0,
     "motion": MotionModel(diffusion=0.5),
 }

@@ -1,0 +1,110 @@
+"""What a recording's quiet moments tell: the whitening of its noise, and how far each moment rises above it."""
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["noise_covariance", "reliability", "reverberation", "whitening_matrix"]
+
+_PSEUDO_SNAPSHOTS = 8.0  # of white noise, so that few quiet snapshots do not null the source itself
+
+
+def noise_covariance(spectra: Tensor, quantile: float) -> Tensor:
+    """Return the covariance of the quietest snapshots of each frequency, relative to white noise.
+
+    Speech leaves every frequency again and again, a continuous interferer does not: what is left in a frequency's
+    quiet moments is noise, and its covariance knows where that comes from.
+
+    Parameters
+    ----------
+    spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
+    quantile : float
+        Share of the snapshots that count as noise.
+
+    Returns
+    -------
+    Tensor of shape (n_freq, n_mics, n_mics), complex
+        E[x x^H], of trace n_mics; the unit matrix where there is no noise at all.
+
+    Examples
+    --------
+    >>> quiet = torch.randn(1, 4000, 2, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    >>> bool((noise_covariance(quiet, 0.5)[0] - torch.eye(2)).abs().max() < 0.1)
+    True
+    """
+    n_mics = spectra.shape[-1]
+    power = spectra.abs().square().mean(dim=-1)
+    quiet = (power <= torch.quantile(power, quantile, dim=1, keepdim=True)).to(power.dtype)
+    chosen = spectra * quiet[..., None]
+    count = quiet.sum(dim=1)[:, None, None]
+    covariance = (chosen.mT @ chosen.conj()) / count
+    level = covariance.diagonal(dim1=-2, dim2=-1).real.mean(dim=-1)[:, None, None]
+    # digital silence has no direction
+    heard = level > 1e-12 * power.mean().clamp_min(1e-30)
+    unit = torch.eye(n_mics, dtype=spectra.dtype, device=spectra.device)
+    share = torch.where(heard, count / (count + _PSEUDO_SNAPSHOTS), torch.zeros_like(level))
+    return share * covariance / level.clamp_min(1e-30) + (1 - share) * unit
+
+
+def whitening_matrix(covariance: Tensor, loading: float) -> Tensor:
+    """Return Q = (N + loading I)^-1, scaled to the trace n_mics.
+
+    Parameters
+    ----------
+    covariance : Tensor of shape (n_freq, n_mics, n_mics), complex
+        From `noise_covariance`.
+    loading : float
+
+    Examples
+    --------
+    >>> loud_from_one_side = torch.tensor([[[1.0, 1.0], [1.0, 1.0]]], dtype=torch.complex64)
+    >>> wave = torch.tensor([[1.0], [1.0]], dtype=torch.complex64)
+    >>> round(float((whitening_matrix(loud_from_one_side, 0.1)[0] @ wave).abs().max()), 2)  # almost nulled
+    0.09
+    """
+    n_mics = covariance.shape[-1]
+    unit = torch.eye(n_mics, dtype=covariance.dtype, device=covariance.device)
+    inverse = torch.linalg.inv(covariance + loading * unit)
+    trace = inverse.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1)
+    return inverse * (n_mics / trace)[:, None, None]
+
+
+def reverberation(power: Tensor, delay: int, decay: float) -> Tensor:
+    """Return the power that earlier sound is expected to leave, an exponentially fading mean of it.
+
+    Parameters
+    ----------
+    power : Tensor of shape (n_snapshots, n_freq)
+    delay : int
+        Snapshots after which sound counts as reverberation.
+    decay : float
+        Factor from one snapshot to the next, below 1.
+
+    Examples
+    --------
+    >>> reverberation(torch.tensor([[1.0], [0.0], [0.0], [0.0]]), delay=1, decay=0.5).T
+    tensor([[0.0000, 0.5000, 0.2500, 0.1250]])
+    """
+    # the recursion as a convolution with its impulse response, cut at 60 dB
+    length = min(max(1, math.ceil(math.log(1e-6) / math.log(decay))), max(1, len(power)))
+    response = (1 - decay) * decay ** torch.arange(length - 1, -1, -1, dtype=power.dtype, device=power.device)
+    padded = torch.nn.functional.pad(power.T[:, None], (length - 1 + delay, 0))[..., : length - 1 + len(power)]
+    return torch.nn.functional.conv1d(padded, response[None, None])[:, 0].T
+
+
+def reliability(power: Tensor, floor: Tensor, expected: Tensor) -> Tensor:
+    """Return weights max(0, 1 - (floor + expected) / power): the share of the power that is new sound.
+
+    Parameters
+    ----------
+    power : Tensor of shape (n_snapshots, n_freq)
+    floor, expected : Tensor, broadcast to `power`
+        Power of noise, and of reverberation.
+
+    Examples
+    --------
+    >>> reliability(torch.tensor([[4.0, 1.0]]), torch.tensor([1.0]), torch.tensor([1.0]))
+    tensor([[0.5000, 0.0000]])
+    """
+    return (1 - (floor + expected) / power.clamp_min(1e-30)).clamp_min(0.0)
