@@ -19,6 +19,7 @@ This page is written by `docs/api_page.py`.
 CONSTANTS = {
     "__version__": "Version of the package.",
     "FORMAT_VERSION": "Version of the model files written.",
+    "LOCATA_ARRAYS": "LOCATA's names of its arrays, and the presets with the same microphones.",
     "NOISE_KINDS": "Names of the kinds of noise that a scene can have.",
     "PRETRAINED": "The models that come with the package, by name.",
     "SPEED_OF_SOUND": "In air at about 20 degrees Celsius, m/s.",

@@ -13,7 +13,7 @@ from doatrack.cli._run import running
 from doatrack.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
-    from doatrack.datasets import SimulatedScenes, SpeechFolder
+    from doatrack.datasets import NoiseFolder, SimulatedScenes
     from doatrack.simulation import Scene
 
 __all__ = ["run_simulate"]
@@ -50,6 +50,14 @@ def run_simulate(
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this split of the speech, as its index.csv names it.")
     ] = None,
+    by_chapter: Annotated[
+        bool,
+        typer.Option(
+            "--by-chapter",
+            help="The speech is LibriSpeech (names SPEAKER-CHAPTER-UTTERANCE): join utterances of one chapter, without "
+            "pauses between, as the paper does.",
+        ),
+    ] = False,
     noise_dir: Annotated[
         pathlib.Path | None, typer.Option(metavar="DIR", help="Recorded noise: WAV, FLAC or OGG files.")
     ] = None,
@@ -63,12 +71,13 @@ def run_simulate(
     """
     begun: list[str] = []
     with running(lambda: f"{_tidy(out, begun)} complete scenes are kept in {out}."):
-        from doatrack.datasets import SpeechFolder, write_scored_set
+        from doatrack.datasets import LibriSpeech, NoiseFolder, SpeechFolder, write_scored_set
         from doatrack.simulation import SceneSettings
 
         chosen = resolve_array(array)
-        if split is not None and speech is None:
-            raise InvalidInputError("--split names a part of a speech folder: give the folder with --speech.")
+        if speech is None and (split is not None or by_chapter):
+            given = "--split names a part" if split is not None else "--by-chapter joins utterances"
+            raise InvalidInputError(f"{given} of a speech folder: give the folder with --speech.")
         if jobs == 0 or jobs < -1:
             raise InvalidInputError(f"--jobs must be at least 1, or -1 for one per core, got {jobs}.")
         settings = SceneSettings(
@@ -79,8 +88,10 @@ def run_simulate(
             moving_probability=moving,
             n_sources=sources,
         )
-        talkers = None if speech is None else SpeechFolder(speech, split)
-        noises = None if noise_dir is None else SpeechFolder(noise_dir, pause_range=(0.0, 0.0))
+        talkers: Any = None
+        if speech is not None:
+            talkers = LibriSpeech(speech, split=split) if by_chapter else SpeechFolder(speech, split)
+        noises = None if noise_dir is None else NoiseFolder(noise_dir)
         kinds = _kinds(noise, noises)
         by_kind = {kind: _scenes(chosen, settings, kind, n_scenes, seed, talkers, noises) for kind in set(kinds)}
         digits = max(3, len(str(n_scenes - 1)))
@@ -95,7 +106,7 @@ def run_simulate(
         typer.echo(f"{n_scenes} scenes written to {out}.")
 
 
-def _kinds(noise: str, noises: "SpeechFolder | None") -> list[str]:
+def _kinds(noise: str, noises: "NoiseFolder | None") -> list[str]:
     """Return the kinds of noise that scenes have in turn."""
     from doatrack.simulation.noise import NOISE_KINDS
 

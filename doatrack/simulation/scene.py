@@ -186,7 +186,7 @@ def _draw_noise_kind(noise: str, noise_source: NoiseSource | None, generator: np
     if noise == "recorded" and noise_source is None:
         raise InvalidInputError(
             'noise="recorded" needs noise_source, a callable (generator, n_samples, sample_rate) -> samples, got None. '
-            "Give one, for example doatrack.datasets.SpeechFolder of a folder of noises."
+            "Give one, for example doatrack.datasets.NoiseFolder of a folder of noises."
         )
     if noise != "mixed":
         return noise

@@ -1,6 +1,7 @@
 """`doatrack simulate`."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -66,6 +67,26 @@ def test_speech_split_and_recorded_noise_are_used(doatrack, tmp_path, speech):
     assert doatrack(*line).exit_code == 0
 
 
+def test_utterances_of_one_librispeech_chapter_are_joined(doatrack, tmp_path):
+    folder = tmp_path / "LibriSpeech" / "test-clean" / "61" / "70968"
+    folder.mkdir(parents=True)
+    for k in range(2):
+        soundfile.write(folder / f"61-70968-{k:04d}.flac", 0.1 * np.sin(np.arange(4000) * 0.3), 16000)
+    line = (*SMALL, "--n-scenes", 1, "--noise", "none", "--speech", tmp_path / "LibriSpeech")
+    shares = {}
+    for name, flags in (("joined", ["--by-chapter"]), ("paused", [])):
+        done = doatrack("simulate", tmp_path / name, *line, *flags)
+        assert done.exit_code == 0, done.stderr
+        shares[name] = ScoredSet(tmp_path / name).truths[0][:, 4].mean()
+    assert shares["joined"] > 0.9 > shares["paused"]
+    shutil.rmtree(tmp_path / "joined")
+    (folder / "notes.flac").touch()
+    for path in folder.glob("61*"):
+        path.unlink()
+    done = doatrack("simulate", tmp_path / "joined", *line, "--by-chapter")
+    assert (done.exit_code, "holds no utterance of LibriSpeech" in done.stderr) == (2, True)
+
+
 def test_several_processes_write_the_same_set(doatrack, tmp_path):
     for name, jobs in (("one", 1), ("two", 2)):
         assert doatrack("simulate", tmp_path / name, *SMALL, "--n-scenes", 2, "--jobs", jobs).exit_code == 0
@@ -105,6 +126,7 @@ def test_notes_of_the_user_survive_a_refusal(doatrack, tmp_path):
     [
         (("--noise", "sensors"), "Did you mean 'sensor'?"),
         (("--noise", "recorded"), "--noise recorded needs recordings of noise"),
+        (("--by-chapter",), "--by-chapter joins utterances of a speech folder: give the folder with --speech"),
         (("--rt60", "1.0-0.2"), "--rt60 must be a number or a range from low to high"),
         (("--snr", "loud"), "--snr must be a number or a range"),
         (("--moving", "1.5"), "moving_probability must be at least 0 and at most 1"),
