@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         load,
     )
     from doatrack.geometry import DirectionGrid, MicArray
-    from doatrack.tracking import Track
+    from doatrack.tracking import MultiTrack, Track
 
 __version__ = "0.1.0"
 
@@ -27,6 +27,7 @@ __all__ = [
     "Cross3DTracker",
     "DirectionGrid",
     "MicArray",
+    "MultiTrack",
     "NeuralSRPTracker",
     "PhysicsVAETracker",
     "Track",
@@ -46,6 +47,7 @@ _HOME = {
     "load": "doatrack.estimators",
     "DirectionGrid": "doatrack.geometry",
     "MicArray": "doatrack.geometry",
+    "MultiTrack": "doatrack.tracking",
     "Track": "doatrack.tracking",
 }
 

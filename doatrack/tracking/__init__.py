@@ -9,16 +9,18 @@ from doatrack.tracking.grid_filter import (
     posterior_directions,
 )
 from doatrack.tracking.motion import Motion, MotionModel, SwitchingMotion
+from doatrack.tracking.multi_track import MultiTrack
 from doatrack.tracking.observations import robust_log_likelihood
 from doatrack.tracking.several_sources import link_sources, sources_filter, sources_smoother
 from doatrack.tracking.track import Track
 from doatrack.tracking.track_files import is_track_csv
 from doatrack.tracking.transition import Transition
-from doatrack.tracking.vmf_filter import posterior_at_times, vmf_filter, vmf_smoother
+from doatrack.tracking.vmf import posterior_at_times, vmf_filter, vmf_smoother
 
 __all__ = [
     "Motion",
     "MotionModel",
+    "MultiTrack",
     "SwitchingMotion",
     "Track",
     "Transition",
