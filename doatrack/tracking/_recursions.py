@@ -46,7 +46,7 @@ def check_activity(activity: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
     """Return one number in [0, 1] for each frame, of `shape` or fit to be broadcast to it."""
     weights = check_array("activity", activity, ("...",))
     if weights.ndim:
-        check_same_length("activity", weights.shape[-1], "log_likelihood", shape[-1])
+        check_same_length("activity", weights.shape[-1], "the frames", shape[-1])
     if weights.shape not in ((), shape, shape[-1:]):
         raise InvalidInputError(f"activity must have the shape {shape}, one number per frame, got {weights.shape}.")
     if weights.min(initial=0.0) < 0 or weights.max(initial=0.0) > 1:

@@ -201,7 +201,7 @@ def test_one_frame_is_its_likelihood():
         ((np.zeros((3, 10)), USUAL), r"log_likelihood must have the shape \((..., )?n_frames, 800\), got \(3, 10\)"),
         ((np.zeros((0, 800)), USUAL), "at least one frame"),
         ((np.full((3, 800), np.nan), USUAL), "log_likelihood must be finite"),
-        ((np.zeros((3, 800)), USUAL, [1, 1]), "activity must have as many rows as log_likelihood, got 2 and 3"),
+        ((np.zeros((3, 800)), USUAL, [1, 1]), "activity must have as many rows as the frames, got 2 and 3"),
         ((np.zeros((3, 800)), USUAL, [1, 1, 2]), "activity must lie between 0 and 1, got 1 to 2"),
     ],
 )

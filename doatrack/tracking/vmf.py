@@ -77,8 +77,9 @@ def vmf_filter(
     -----
     The product of two von Mises-Fisher densities is one whose vector kappa mu is the sum of theirs. Diffusion
     multiplies the mean vector, of length A(kappa) = coth kappa - 1/kappa, by exp(-diffusion * step). With jumps and
-    activity a frame is a mixture of four: moved or jumped, heard or not; each part has a closed form, and one
-    distribution with the mixture's mean vector goes on (assumed-density filtering).
+    activity the posterior is a mixture, of this distribution and the uniform one: a frame was heard or not, after a
+    walk or a jump. Each part of the product has a closed form; those that point somewhere are replaced by one
+    distribution with their mean vector (assumed-density filtering). The answer has the mean vector of the mixture.
 
     References
     ----------
@@ -96,13 +97,14 @@ def vmf_filter(
     keep, jump = _steps(motion, step_s, heard)
     delay = check_int("lag", lag, 0)
     past = _forward(heard, sure, keep, jump)
-    future = torch.zeros_like(past)
+    future, loose = torch.zeros_like(heard), torch.ones_like(sure)
     # all frames at once: first what the last frame waited for tells, then the one before it
-    for ahead in range(min(delay, len(past) - 1), 0, -1):
-        reach = len(past) - ahead
-        known = _collapse(future[:reach], jump[ahead:], heard[ahead:], sure[ahead:])
-        future[:reach] = _spread(known, keep[ahead - 1 : ahead - 1 + reach])
-    return _answer(_collapse(past, torch.zeros_like(jump), future, 1 - jump) if delay else past)
+    for ahead in range(min(delay, len(heard) - 1), 0, -1):
+        reach = len(heard) - ahead
+        known = _product(future[:reach], loose[:reach], heard[ahead:], sure[ahead:])
+        steps = slice(ahead - 1, ahead - 1 + reach)
+        future[:reach], loose[:reach] = _after(*known, keep[steps], jump[steps])
+    return _answer(*_product(*past, future, 1 - loose))
 
 
 def vmf_smoother(
@@ -143,11 +145,11 @@ def vmf_smoother(
     heard, sure = _observations(mean_direction, concentration, activity)
     keep, jump = _steps(motion, step_s, heard)
     past = _forward(heard, sure, keep, jump)
-    future = torch.zeros_like(past)
-    for frame in range(len(past) - 2, -1, -1):
-        known = _collapse(future[frame + 1], jump[frame + 1], heard[frame + 1], sure[frame + 1])
-        future[frame] = _spread(known, keep[frame])
-    return _answer(_collapse(past, torch.zeros_like(jump), future, 1 - jump))
+    future, loose = torch.zeros_like(heard), torch.ones_like(sure)
+    for frame in range(len(heard) - 2, -1, -1):
+        known = _product(future[frame + 1], loose[frame + 1], heard[frame + 1], sure[frame + 1])
+        future[frame], loose[frame] = _after(*known, keep[frame], jump[frame])
+    return _answer(*_product(*past, future, 1 - loose))
 
 
 def posterior_at_times(
@@ -247,48 +249,54 @@ def _steps(motion: MotionModel, step_s: ArrayLike, heard: Tensor) -> tuple[Tenso
     return torch.exp(-motion.diffusion * steps), -torch.expm1(-motion.jump_rate * steps)
 
 
-def _forward(heard: Tensor, sure: Tensor, keep: Tensor, jump: Tensor) -> Tensor:
-    """Return kappa mu of the filter's posteriors (n_frames, ..., 3)."""
-    past = torch.zeros_like(heard)
-    nothing = torch.zeros_like(heard[0])
+def _forward(heard: Tensor, sure: Tensor, keep: Tensor, jump: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the filter's posteriors: kappa mu (n_frames, ..., 3), and how probably the source is anywhere instead."""
+    past, loose = torch.zeros_like(heard), torch.ones_like(sure)
+    prediction = past[0], loose[0]
     for frame in range(len(heard)):
-        moved = _spread(past[frame - 1], keep[frame - 1]) if frame else nothing
-        past[frame] = _collapse(moved, jump[max(frame - 1, 0)], heard[frame], sure[frame])
-    return past
+        past[frame], loose[frame] = _product(*prediction, heard[frame], sure[frame])
+        prediction = _after(past[frame], loose[frame], keep[frame], jump[frame])
+    return past, loose
 
 
-def _collapse(moved: Tensor, jump: Tensor, heard: Tensor, sure: Tensor) -> Tensor:
-    """Return kappa mu of the distribution with the mean vector of a product of two mixtures.
+def _product(moved: Tensor, loose: Tensor, heard: Tensor, sure: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a product of two mixtures of a von Mises-Fisher distribution and the uniform one, as one such mixture.
 
-    The product of (1 - jump) vMF(moved) + jump uniform and sure vMF(heard) + 1 - sure, as densities to the uniform one.
+    The factors are (1 - loose) vMF(moved) + loose and sure vMF(heard) + 1 - sure, densities relative to the uniform
+    one. Of the four parts of their product the three that point somewhere are replaced by one with their mean vector.
     """
-    parts = torch.stack([moved + heard, moved, heard, torch.zeros_like(heard)])
+    parts = torch.stack([moved + heard, moved, heard])
     kappa = parts.norm(dim=-1)
     mass = kappa - log_peak_to_uniform(kappa)  # ln(sinh k / k)
-    jump, sure = torch.broadcast_tensors(jump, sure)
-    weights = torch.stack([(1 - jump) * sure, (1 - jump) * (1 - sure), jump * sure, jump * (1 - sure)]).log()
-    weights[0] = weights[0] + mass[0] - mass[1] - mass[2]
-    means = (torch.softmax(weights, dim=0) * mean_resultant_length(kappa))[..., None] * _directions(parts, kappa)
-    return _with_length(means.sum(dim=0), 1.0)
+    logs = torch.stack([(1 - loose) * sure, (1 - loose) * (1 - sure), loose * sure, loose * (1 - sure)]).log()
+    logs[0] += mass[0] - mass[1] - mass[2]
+    weights = torch.softmax(logs, dim=0)
+    means = (weights[:3] * mean_resultant_length(kappa))[..., None] * _directions(parts, kappa)
+    pointing = weights[:3].sum(dim=0).clamp(min=torch.finfo(weights.dtype).tiny)
+    return _with_length(means.sum(dim=0) / pointing[..., None]), weights[3]
 
 
-def _spread(known: Tensor, keep: Tensor) -> Tensor:
-    """Return kappa mu after a step that shortens the mean vector."""
+def _after(known: Tensor, loose: Tensor, keep: Tensor, jump: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a mixture after a step that shortens the mean vector, or jumps."""
     kappa = known.norm(dim=-1)
-    return _with_length(mean_resultant_length(kappa)[..., None] * _directions(known, kappa), keep)
+    moved = _with_length((keep * mean_resultant_length(kappa))[..., None] * _directions(known, kappa))
+    return moved, loose + jump * (1 - loose)
 
 
-def _with_length(mean: Tensor, keep: Tensor | float) -> Tensor:
+def _with_length(mean: Tensor) -> Tensor:
+    """Return kappa mu of the distribution with a mean vector."""
     length = mean.norm(dim=-1)
-    return inverse_mean_resultant_length((keep * length).clamp(max=_LONGEST))[..., None] * _directions(mean, length)
+    return inverse_mean_resultant_length(length.clamp(max=_LONGEST))[..., None] * _directions(mean, length)
 
 
 def _directions(vectors: Tensor, lengths: Tensor) -> Tensor:
     return vectors / lengths.clamp(min=torch.finfo(lengths.dtype).tiny)[..., None]
 
 
-def _answer(known: Tensor) -> Directions:
-    vectors = np.moveaxis(known.numpy(), 0, -2)
-    kappa: Any = np.linalg.norm(vectors, axis=-1)
+def _answer(known: Tensor, loose: Tensor) -> Directions:
+    """Return mean directions, NaN where nothing is known, and concentrations."""
+    kappa = known.norm(dim=-1)
+    vectors = _with_length(((1 - loose) * mean_resultant_length(kappa))[..., None] * _directions(known, kappa))
+    certainty: Any = np.moveaxis(vectors.norm(dim=-1).numpy(), 0, -1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return vectors / kappa[..., None], kappa
+        return np.moveaxis(vectors.numpy(), 0, -2) / certainty[..., None], certainty
