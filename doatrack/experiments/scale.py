@@ -103,9 +103,9 @@ SCALES = {
                     "final_learning_rate": 1e-4,
                 },
                 "neural-srp": {"crop_frames": 52, "batch_size": 8, "pairs_per_step": 8, "learning_rate": 1e-3},
-                "cross3d": {"crop_frames": 52, "batch_size": 8, "resolution": (8, 16)},
+                "cross3d": {"crop_frames": 52, "batch_size": 8, "resolution": (8, 16), "learning_rate": 1e-3},
             },
-            adaptation=0.25,
+            adaptation=0.15,
         ),
         Scale(
             "paper",

@@ -1,0 +1,53 @@
+"""`doatrack reproduce`."""
+
+import json
+
+
+def test_without_names_experiments_and_methods_are_listed(doatrack):
+    listed = doatrack("reproduce")
+    assert listed.exit_code == 0
+    for name in ("exp1", "exp2-published", "exp2-continuous", "exp3", "rooms", "table5", "table6", "figure3"):
+        assert name in listed.stdout
+    assert "neural-srp" in listed.stdout
+
+
+def test_an_experiment_writes_its_tables_and_goes_on(doatrack, tmp_path):
+    command = ["reproduce", "exp1", "--scale", "smoke", "--out", tmp_path / "run", "--methods", "srp-phat, physics-vae"]
+    first = doatrack(*command)
+    assert first.exit_code == 0
+    assert first.stdout.strip() == (tmp_path / "run" / "exp1.md").read_text().strip()
+    assert "training physics-vae on 3 scenes" in first.stderr
+    content = (tmp_path / "run" / "exp1.json").read_bytes()
+    again = doatrack(*command)
+    assert "training" not in again.stderr
+    assert (tmp_path / "run" / "exp1.json").read_bytes() == content
+    assert {row["label"] for row in json.loads(content)["rows"]} == {
+        "SRP-PHAT, our defaults",
+        "PhysicsVAETracker, our defaults",
+    }
+
+
+def test_wrong_use(doatrack, tmp_path):
+    out = ["--out", tmp_path / "run"]
+    for arguments, message in (
+        (["exp12"], "experiment must be one of the known names"),
+        (["exp1", "--scale", "papr"], "Did you mean 'paper'"),
+        (["exp1", "--methods", "crossed"], "--methods must be one of the known names"),
+        (["exp1", "--scale", "smoke", "--start", "neural-srp"], "--start must be METHOD=FILE"),
+        (["exp1", "--scale", "smoke", "--start", "srp-phat=a"], "--start must be one of the known names"),
+        (["exp1", "--scale", "smoke", "--epochs-factor", "0"], "epochs_factor must be above 0"),
+        (["exp1", "--scale", "smoke", "--speech", tmp_path / "none"], "is not a folder"),
+        (["rooms", "--scale", "smoke"], "give their folder, --rooms"),
+    ):
+        refused = doatrack("reproduce", *arguments, *out)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+    assert not (tmp_path / "run" / "exp1.json").exists()
+
+
+def test_a_folder_of_another_run_is_refused(doatrack, tmp_path):
+    command = ["reproduce", "exp1", "--scale", "smoke", "--out", tmp_path, "--methods", "srp-phat", "--quiet"]
+    assert doatrack(*command).exit_code == 0
+    refused = doatrack(*command, "--seed", 1)
+    assert refused.exit_code == 2
+    assert "other settings: seed differ" in refused.stderr
