@@ -9,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from doatrack.audio.recordings import Recordings, Signals
+from doatrack.audio.recordings import Recordings
 from doatrack.distributions import credible_angle, inverse_mean_resultant_length
 from doatrack.estimators._arguments import align_truth, per_recording
-from doatrack.estimators._calibration import fit_concentration_scale
 from doatrack.estimators._fitting import store_features
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._learned import LearnedTracker
-from doatrack.exceptions import InvalidInputError, NoActivityError
+from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCExtractor
 from doatrack.features.srp_map import steered_correlation
 from doatrack.geometry import MicArray
@@ -43,47 +42,14 @@ class SupervisedTracker(LearnedTracker):
 
     A subclass gives `_options` (what its network is built with), `_build`, `_runtime` (its `SupervisedTables`),
     `_batch_vectors` (what is learned), `_vectors` (answers of a whole recording) and `_loss`.
+
+    A network that is unsure makes its vector short. Its length is read as that of a von Mises-Fisher distribution's
+    mean vector, whose concentration `calibrate` makes honest by one factor; before, it is unknown (NaN).
     """
 
     network_: nn.Module
-    concentration_scale_: float
 
     _loss: str
-
-    def calibrate(self, X: Signals, y: Any) -> Self:
-        """Find how the length of the network's vectors tells the uncertainty; before, concentrations are NaN.
-
-        A network that is unsure makes its vector short. The length is read as that of a von Mises-Fisher
-        distribution's mean vector, and one factor on its concentration makes 90 % cones cover 90 % of active frames.
-
-        Parameters
-        ----------
-        X : array, list of arrays, path or list of paths
-            Recordings that the tracker was not fitted on.
-        y : truth per recording
-            As in `score`.
-
-        Returns
-        -------
-        self
-        """
-        recordings = self._recordings(X)
-        truth = per_recording("y", y, recordings)
-        if truth is None:
-            raise InvalidInputError("calibrate needs the truth of its recordings, calibrate(signals, y); got None.")
-        claiming = copy.copy(self)
-        claiming.concentration_scale_ = 1.0
-        errors, concentration = [], []
-        for k in range(len(recordings)):
-            frames = claiming._estimate(recordings, k)
-            doa, weight = self._align(truth[k], frames, recordings.name(k))
-            keep = (weight > 0) & np.isfinite(doa).all(axis=1)
-            errors.append(angular_error(doa[keep], frames.doa[keep]))
-            concentration.append(frames.concentration[keep])
-        if not sum(map(len, errors)):
-            raise NoActivityError("calibrate found no active frame with known truth. Give recordings with sound.")
-        self.concentration_scale_ = fit_concentration_scale(np.concatenate(errors), np.concatenate(concentration))
-        return self
 
     def with_search_region(
         self,

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from doatrack._validation import check_bool, check_choice, check_int, check_real
-from doatrack.audio.recordings import Recordings, Signals
+from doatrack.audio.recordings import Recordings
 from doatrack.distributions import credible_angle
-from doatrack.estimators._arguments import per_recording
-from doatrack.estimators._calibration import fit_concentration_scale
 from doatrack.estimators._encoders import ENCODERS, build_encoder, lag_settings
 from doatrack.estimators._fitting import store_features
 from doatrack.estimators._frame_estimates import FrameEstimates
@@ -21,10 +19,9 @@ from doatrack.estimators._inference import FrameInference
 from doatrack.estimators._learned import LearnedTracker
 from doatrack.estimators._learning import Schedule, UnsupervisedTask
 from doatrack.estimators._search import search_grid
-from doatrack.exceptions import InvalidInputError, NoActivityError
+from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCExtractor
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
-from doatrack.metrics import angular_error
 from doatrack.networks import PairGeometry, PhysicsDecoder
 from doatrack.persistence import pretrained_file
 from doatrack.tracking import MotionModel
@@ -129,8 +126,6 @@ class PhysicsVAETracker(LearnedTracker):
     >>> tracker.predict(signals).shape
     (2, 10, 3)
     """
-
-    concentration_scale_: float
 
     def __init__(
         self,
@@ -266,41 +261,6 @@ class PhysicsVAETracker(LearnedTracker):
 
         tracker: Self = load(pretrained_file(name))
         return tracker
-
-    def calibrate(self, X: Signals, y: Any) -> Self:
-        """Find the one factor on concentrations with which 90 % cones cover 90 % of active frames.
-
-        Parameters
-        ----------
-        X : array, list of arrays, path or list of paths
-            Recordings that the tracker was not fitted on.
-        y : truth per recording
-            As in `score`.
-
-        Returns
-        -------
-        self
-
-        Notes
-        -----
-        Directions do not change, only their claimed uncertainty. It is the one place where labels help, and they
-        may come from a simulation.
-        """
-        recordings = self._recordings(X)
-        truth = per_recording("y", y, recordings)
-        if truth is None:
-            raise InvalidInputError("calibrate needs the truth of its recordings, calibrate(signals, y); got None.")
-        errors, concentration = [], []
-        for k in range(len(recordings)):
-            frames = self._estimate(recordings, k)
-            doa, weight = self._align(truth[k], frames, recordings.name(k))
-            keep = (weight > 0) & np.isfinite(doa).all(axis=1)
-            errors.append(angular_error(doa[keep], frames.doa[keep]))
-            concentration.append(frames.concentration[keep] / self.concentration_scale_)
-        if not sum(map(len, errors)):
-            raise NoActivityError("calibrate found no active frame with known truth. Give recordings with sound.")
-        self.concentration_scale_ = fit_concentration_scale(np.concatenate(errors), np.concatenate(concentration))
-        return self
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
