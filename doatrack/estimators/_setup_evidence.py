@@ -10,7 +10,7 @@ from doatrack.features import activity_at_frames, analysis_window, band_power, g
 from doatrack.features import stft as short_time_spectra
 from doatrack.geometry import DirectionGrid, MicArray
 
-__all__ = ["DelayEvidence", "Wiring", "measure_delays"]
+__all__ = ["GRID_SCALES", "DelayEvidence", "Wiring", "measure_delays"]
 
 Array = NDArray[np.float64]
 
@@ -18,9 +18,10 @@ _WIN, _HOP = 4096, 2048
 _LAG_STEP = 0.25  # samples; correlations are read at the nearest lag
 _OFFSET_REACH = 12.0  # samples by which a channel may be late
 _SCALE_REACH = 2.6
+GRID_SCALES = (1.05, 1.6, 2.5)
 _MOST_PAIRS = 120
 _MOST_FRAMES = 60
-_FEWEST_DIRECTIONS, _MOST_DIRECTIONS = 300, 3000
+_FEWEST_DIRECTIONS, _MOST_DIRECTIONS = 400, 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +45,17 @@ class Wiring:
 
 @dataclasses.dataclass(frozen=True)
 class DelayEvidence:
-    """Correlations of all pairs in the clearest frames: `gcc` (n_pairs, n_frames, n_lags), `times` (n_frames,) in s."""
+    """Correlations of all pairs in the clearest frames: `gcc` (n_pairs, n_frames, n_lags), `times` (n_frames,) in s.
+
+    `grids` are directions, each (n_directions, 3), fine enough for the scales `GRID_SCALES`.
+    """
 
     gcc: NDArray[np.float32]
     times: Array
     mic_pairs: NDArray[np.int64]
     positions: Array
     samples_per_metre: float
-    directions: Array
+    grids: tuple[Array, ...]
 
     @property
     def n_mics(self) -> int:
@@ -63,17 +67,28 @@ class DelayEvidence:
         """The number of frames."""
         return len(self.times)
 
+    def thinned(self, n_frames: int) -> "DelayEvidence":
+        """Return the evidence of so many frames, evenly spread."""
+        if self.n_frames <= n_frames:
+            return self
+        kept = np.linspace(0, self.n_frames - 1, n_frames).round().astype(np.intp)
+        return dataclasses.replace(self, gcc=np.ascontiguousarray(self.gcc[:, kept]), times=self.times[kept])
+
     def scores(self, wiring: Wiring, pairs: NDArray[np.bool_] | None = None) -> tuple[Array, NDArray[np.int64]]:
         """Return the highest mean correlation at the delays of one direction, (n_frames,), and which direction."""
         rows = np.arange(len(self.mic_pairs)) if pairs is None else np.flatnonzero(pairs)
         first, second = self.mic_pairs[rows].T
         delays = self._delays(wiring, rows)
-        total = np.zeros((self.n_frames, len(self.directions)), dtype=np.float32)
+        total = np.zeros((self.n_frames, delays.shape[1]), dtype=np.float32)
         for k, row in enumerate(rows):
             read = np.take(self.gcc[row], self._place(delays[k]), axis=1)
             total += read if wiring.signs[first[k]] == wiring.signs[second[k]] else -read
         best = total.argmax(axis=1)
         return total[np.arange(self.n_frames), best].astype(np.float64) / len(rows), best
+
+    def directions(self, wiring: Wiring) -> Array:
+        """Return the directions that are tried for a wiring, (n_directions, 3)."""
+        return self.grids[int(np.searchsorted(GRID_SCALES[:-1], wiring.scale))]
 
     def peaks(self) -> Array:
         """Return the mean over pairs of each frame's highest correlation at any lag, (n_frames,): the best possible."""
@@ -100,7 +115,7 @@ class DelayEvidence:
         first, second = self.mic_pairs[rows].T
         place = wiring.scale * self.samples_per_metre * self.positions[wiring.order]
         late = wiring.offsets[first] - wiring.offsets[second]
-        return np.asarray((place[second] - place[first]) @ self.directions.T + late[:, None])
+        return np.asarray((place[second] - place[first]) @ self.directions(wiring).T + late[:, None])
 
     def _place(self, delays: Array) -> NDArray[np.intp]:
         middle = self.gcc.shape[2] // 2
@@ -126,14 +141,14 @@ def measure_delays(
     gcc = np.concatenate([np.zeros((0, len(pairs), len(lags)), np.float32), *parts]).transpose(1, 0, 2)
     clear = _clearest(gcc)
     # the error of a delay at half the distance of neighbouring directions stays below half a sample
-    n_directions = int(np.clip(8 * longest**2 * np.pi, _FEWEST_DIRECTIONS, _MOST_DIRECTIONS))
+    sizes = [np.clip(8 * np.pi * (s * longest) ** 2, _FEWEST_DIRECTIONS, _MOST_DIRECTIONS) for s in GRID_SCALES]
     return DelayEvidence(
         np.ascontiguousarray(gcc[:, clear]),
         np.concatenate([np.zeros(0), *times])[clear],
         pairs,
         array.positions,
         sample_rate / speed_of_sound,
-        DirectionGrid.quasi_uniform(n_directions).directions,
+        tuple(DirectionGrid.quasi_uniform(int(size)).directions for size in sizes),
     )
 
 

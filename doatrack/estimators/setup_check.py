@@ -12,7 +12,14 @@ from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._setup_channels import ChannelStatistics, channel_findings, unrelated_findings
 from doatrack.estimators._setup_evidence import DelayEvidence, Wiring, measure_delays
 from doatrack.estimators._setup_findings import unexplained, wiring_findings
-from doatrack.estimators._setup_repairs import LEAST_GAIN, SCALES, find_repairs, same_up_to_symmetry, symmetries
+from doatrack.estimators._setup_repairs import (
+    LEAST_GAIN,
+    SCALES,
+    SCREENED,
+    find_repairs,
+    same_up_to_symmetry,
+    symmetries,
+)
 from doatrack.estimators._setup_report import Finding, SetupReport
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
@@ -154,8 +161,9 @@ def _geometry_report(
     left = float(evidence.scores(final)[0].mean() / evidence.peaks().mean())
     if left < _UNEXPLAINED:
         findings.append(unexplained(left))
-    scale_range = _scale_range(evidence, final)
-    notes = _notes(evidence, final, good, array, scale_range)
+    few = evidence.thinned(SCREENED)
+    scale_range = _scale_range(few, final)
+    notes = _notes(few, final, good, array, scale_range)
     return SetupReport(tuple(findings), tuple(notes), evidence.n_frames, fit, scale_range)
 
 
