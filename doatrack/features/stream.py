@@ -28,6 +28,8 @@ class FeatureStream:
 
     Examples
     --------
+    >>> from doatrack.features import GCCExtractor
+    >>> from doatrack.geometry import MicArray
     >>> extract = GCCExtractor(MicArray.from_preset("tetrahedron_4"), FrameSettings(), n_lags=9)
     >>> stream = extract.stream([np.zeros((4, 5000), np.float32), np.zeros((4, 5000), np.float32)])
     >>> [tuple(gcc.shape) for gcc in stream], stream.activity().tolist()

@@ -19,7 +19,6 @@ __all__ = ["NoiseModel", "WeightedGCC"]
 _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _LEAST_WEIGHT = 1e-3
-_PAIRS_AT_ONCE = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,32 +128,24 @@ class WeightedGCC:
         expected = settings.reverberation_factor * reverberation(power, self._delay, self._decay)
         weight = reliability(power, settings.floor_factor * noise.floor, expected)
         scale = (weight / power.clamp_min(1e-30)).sqrt().T[..., None]
-        unit = (white * scale).permute(2, 1, 0)  # n_mics, n_snapshots, n_freq
         first, last = self._frame_ranges(n_frames, skip, spectra.shape[1])
+        covariance = _range_covariance(white * scale, first, last)
         weights = _range_mean(weight, first, last)
-        own = _range_mean(unit.abs().square().sum(dim=0), first, last).mean(dim=1)
-        trace = noise.whitening.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1)
         # frames without weight keep a denominator
         share = weights + _LEAST_WEIGHT
         share = share / share.mean(dim=1, keepdim=True)
-        steered, ruler = self._pair_sums(unit, noise, share, first, last)
-        n_mics, n_pairs = len(unit), len(self._pairs)
-        numerator = (own[:, None, None] + n_pairs * steered) / n_mics
-        denominator = ((share * trace).mean(dim=1)[:, None, None] + n_pairs * ruler) / n_mics
-        return torch.cat([numerator, denominator], dim=-1)
+        return torch.cat([self._steered(covariance), self._steered(share[..., None, None] * noise.whitening)], dim=-1)
 
-    def _pair_sums(
-        self, unit: Tensor, noise: NoiseModel, share: Tensor, first: Tensor, last: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the correlations of snapshots and of the whitening, twice their real part: pairs count both ways."""
-        steered, ruler = [], []
-        for pairs in self._pairs.split(_PAIRS_AT_ONCE):
-            i, j = pairs.T
-            cross = _range_mean((unit[i] * unit[j].conj()).transpose(0, 1), first, last)
-            steered.append(2 * torch.view_as_real(cross).flatten(-2) @ self._transform)
-            beam = share[:, None, :] * noise.whitening[:, i, j].T
-            ruler.append(2 * torch.view_as_real(beam).flatten(-2) @ self._transform)
-        return torch.cat(steered, dim=1), torch.cat(ruler, dim=1)
+    def _steered(self, quadratic: Tensor) -> Tensor:
+        """Return correlations (n_frames, n_pairs, n_lags) whose steered sum is a^H C a of matrices C per frequency.
+
+        The diagonal, the same in all directions, is spread over the pairs, which count both ways.
+        """
+        n_mics, n_pairs = quadratic.shape[-1], len(self._pairs)
+        own = quadratic.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1).mean(dim=1)
+        cross = quadratic[..., self._pairs[:, 0], self._pairs[:, 1]].transpose(1, 2).contiguous()
+        both = 2 * n_pairs * (torch.view_as_real(cross).flatten(-2) @ self._transform)
+        return (own[:, None, None] + both) / n_mics
 
     def _frame_ranges(self, n_frames: int, skip: int, n_snapshots: int) -> tuple[Tensor, Tensor]:
         start = skip + torch.arange(n_frames) * self.frames.hop_length
@@ -168,6 +159,15 @@ class WeightedGCC:
 def _whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
     """Return x^H Q x (n_freq, n_snapshots)."""
     return (spectra.conj() * white).sum(dim=-1).real.clamp_min(0.0)
+
+
+def _range_covariance(white: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """Return the mean of y y^H (n_frames, n_freq, n_mics, n_mics) of y (n_freq, n_snapshots, n_mics) over ranges."""
+    parts = []
+    for start, end in zip(first.tolist(), last.tolist(), strict=True):
+        snapshots = white[:, start:end]
+        parts.append(snapshots.mT @ snapshots.conj() / (end - start))
+    return torch.stack(parts)
 
 
 def _range_mean(values: Tensor, first: Tensor, last: Tensor) -> Tensor:

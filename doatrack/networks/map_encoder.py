@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from doatrack.distributions.grid_posterior import GridPosterior
+from doatrack.features.srp_map import steered_map
 from doatrack.networks.pair_geometry import PairGeometry
 
 __all__ = ["MapEncoder"]
 
 _TIME, _LAG = 4, 3
-_INPUT_SCALE = 10.0
 
 
 class MapEncoder(nn.Module):
@@ -26,6 +26,8 @@ class MapEncoder(nn.Module):
         Channels of the convolutions, a multiple of 4.
     n_layers : int
         Convolutions of 4 frames (3 in the past) by 3 lags.
+    input_scale : float
+        Factor on the correlations, to bring them to order 1.
 
     Examples
     --------
@@ -39,8 +41,9 @@ class MapEncoder(nn.Module):
 
     time_pooling = 1
 
-    def __init__(self, width: int = 16, n_layers: int = 3) -> None:
+    def __init__(self, width: int = 16, n_layers: int = 3, input_scale: float = 10.0) -> None:
         super().__init__()
+        self.input_scale = input_scale
         self.convolutions = nn.ModuleList(
             nn.Conv2d(2 if k == 0 else width, width, (_TIME, _LAG), bias=False) for k in range(n_layers)
         )
@@ -60,20 +63,22 @@ class MapEncoder(nn.Module):
 
         Parameters
         ----------
-        gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_lags)
+        gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_columns)
+            One column per lag, or two: correlations before what their steered sum is divided by.
         geometry : PairGeometry
 
         Returns
         -------
         GridPosterior of batch shape (n_recordings, n_frames)
         """
-        corrected = self.correct(gcc, geometry.lags)
-        logits = corrected.flatten(-2) @ geometry.steering()
+        n_lags = len(geometry.lags)
+        corrected = self.correct(gcc[..., :n_lags], geometry.lags)
+        logits = steered_map(torch.cat([corrected, gcc[..., n_lags:]], dim=-1), geometry.steering())
         return GridPosterior(logits, geometry.directions)
 
     def correct(self, gcc: Tensor, lags: Tensor) -> Tensor:
         """Return the corrected correlations, of the shape of `gcc`, in the scale of log-likelihoods."""
-        scaled = _INPUT_SCALE * gcc.transpose(1, 2)
+        scaled = self.input_scale * gcc.transpose(1, 2)
         image = scaled.flatten(0, 1)[:, None]
         place = (lags / lags.abs().max().clamp_min(1.0)).expand_as(image)
         hidden = torch.cat([image, place], dim=1)
