@@ -149,7 +149,7 @@ class CovarianceTables:
         self.steering = self.extractor.steering(estimator.grid_.directions, estimator.speed_of_sound)
         apart = math.radians(estimator.min_separation_deg)
         self.peaks = SeparatedPeaks(estimator.grid_, estimator.n_sources, apart, refine=estimator.refine)
-        self._finder = PeakFinder(estimator.grid_) if estimator.refine else None
+        self._finder = PeakFinder(estimator.grid_) if estimator.refine and estimator.n_sources > 1 else None
         self._nearest = math.cos(apart) + 1e-7
 
     @property

@@ -136,6 +136,9 @@ class ESPRIT(BaseTracker):
         self.array_ = array
         self.grid_ = grid
 
+    def _moved(self) -> None:
+        _Tables(self, self.array_)
+
     def _search_grid(self) -> DirectionGrid:
         return search_grid("quasi_uniform", _REGION_DIRECTIONS, self.azimuth_range_deg, self.elevation_range_deg)
 
