@@ -90,7 +90,7 @@ def test_blocks_give_the_answer_of_the_whole(geometry, generator, trained, sizes
     with torch.no_grad():
         whole = trained(gcc, geometry)
     inference = FrameInference(trained, PhysicsDecoder(), geometry)
-    doa, concentration, _ = inference.run(Stream(gcc[0], sizes), None)
+    doa, concentration, _, _ = inference.run(Stream(gcc[0], sizes), None)
     assert np.allclose(doa, whole.mean_direction[0].numpy(), atol=1e-4)
     claimed = whole.tempered(_TEMPERATURE).concentration[0]
     assert np.allclose(concentration, claimed.numpy(), rtol=1e-3)
