@@ -5,14 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from doatrack import SRPPHAT, MicArray, PhysicsVAETracker
+from doatrack import DML, ESPRIT, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker
 
 RATE = 16000
 SMALL = {"win_length": 1024, "hop_length": 768}
+SNAPSHOTS = {**SMALL, "snapshot_length": 256, "snapshot_hop": 128, "freq_range_hz": (500.0, 3000.0)}
 LEARNING = {**SMALL, "n_epochs": 1, "crop_frames": 12, "random_state": 0, "verbose": 0}
 
 ESTIMATORS = {
     "srp-phat": lambda: SRPPHAT(n_directions=1500, **SMALL),
+    "music": lambda: MUSIC(n_directions=1500, normalised=False, **SNAPSHOTS),
+    "norm-music": lambda: MUSIC(n_directions=1500, **SNAPSHOTS),
+    "dml": lambda: DML(n_directions=1500, **SNAPSHOTS),
+    "esprit": lambda: ESPRIT(**SNAPSHOTS),
     "physics-vae-map": lambda: PhysicsVAETracker(n_directions=1500, width=4, **LEARNING),
     "physics-vae-uniform": lambda: PhysicsVAETracker(n_directions=1500, width=4, prior="uniform", **LEARNING),
     "physics-vae-paper": lambda: PhysicsVAETracker(
@@ -63,15 +68,30 @@ def plane_wave(array: MicArray, doa: np.ndarray, n_samples: int, rng: np.random.
     return (waves * gate + 0.01 * rng.normal(size=waves.shape)).astype(np.float32)
 
 
-@pytest.fixture(scope="session")
-def array():
-    return MicArray([[0.06, 0, 0], [-0.05, 0.01, 0.0], [0, 0.06, 0.01], [0.01, -0.02, 0.06]], name="test")
-
-
-@pytest.fixture(scope="session")
-def corpus(array):
-    rng = np.random.default_rng(5)
-    doa = rng.normal(size=(4, 3))
-    doa /= np.linalg.norm(doa, axis=1, keepdims=True)
+def make_corpus(array: MicArray, doa: np.ndarray, rng: np.random.Generator) -> Corpus:
+    doa = doa / np.linalg.norm(doa, axis=1, keepdims=True)
     lengths = [26000, 20000, 24000, 26000]
     return Corpus(array, [plane_wave(array, u, n, rng) for u, n in zip(doa, lengths, strict=True)], doa)
+
+
+@pytest.fixture(scope="session")
+def irregular():
+    """Microphones anywhere, sources anywhere."""
+    rng = np.random.default_rng(5)
+    array = MicArray([[0.06, 0, 0], [-0.05, 0.01, 0.0], [0, 0.06, 0.01], [0.01, -0.02, 0.06]], name="test")
+    return make_corpus(array, rng.normal(size=(4, 3)), rng)
+
+
+@pytest.fixture(scope="session")
+def rectangle():
+    """What ESPRIT asks for: a lying array with shift structure, and sources well above its plane."""
+    rng = np.random.default_rng(5)
+    array = MicArray([[x, y, 0] for x in (0.04, -0.04) for y in (0.03, -0.03)], name="rectangle")
+    return make_corpus(array, np.abs(rng.normal(size=(4, 3))) * [1, -1, 1] + [0, 0, 0.5], rng)
+
+
+@pytest.fixture
+def corpus(request):
+    """Recordings that the estimator of the test can work with."""
+    asked = "estimator" in request.fixturenames and isinstance(request.getfixturevalue("estimator"), ESPRIT)
+    return request.getfixturevalue("rectangle" if asked else "irregular")
