@@ -2,6 +2,7 @@
 
 from doatrack.networks.cross3d import Cross3D, normalise_map
 from doatrack.networks.map_encoder import MapEncoder
+from doatrack.networks.mixture_decoder import mixture_log_prob, source_log_probs
 from doatrack.networks.neural_srp import NEURAL_SRP_LAGS, NeuralSRP
 from doatrack.networks.pair_encoder import PairEncoder, fill_pooling_windows
 from doatrack.networks.pair_geometry import PairGeometry
@@ -17,5 +18,7 @@ __all__ = [
     "PhysicsDecoder",
     "delay_target",
     "fill_pooling_windows",
+    "mixture_log_prob",
     "normalise_map",
+    "source_log_probs",
 ]

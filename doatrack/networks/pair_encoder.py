@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from doatrack.distributions.mixture import VonMisesFisherMixture
 from doatrack.distributions.von_mises_fisher import VonMisesFisher
 from doatrack.networks.pair_geometry import PairGeometry
 
@@ -30,6 +31,10 @@ class PairEncoder(nn.Module):
         Units of each of the two GRU layers; 128 in the paper.
     time_pooling : int
         Frames pooled into one by the first block; 5 in the paper.
+    n_layers : int
+        Convolution blocks; 3 in the paper.
+    n_sources : int
+        Components of the posterior; above 1 it is a mixture (equation 26), with a head for the weights.
 
     Examples
     --------
@@ -48,10 +53,17 @@ class PairEncoder(nn.Module):
     """A recurrent network depends on all earlier frames."""
 
     def __init__(
-        self, n_lags: int = 64, width: int = 128, recurrent_width: int = 128, time_pooling: int = 5, n_layers: int = 3
+        self,
+        n_lags: int = 64,
+        width: int = 128,
+        recurrent_width: int = 128,
+        time_pooling: int = 5,
+        n_layers: int = 3,
+        n_sources: int = 1,
     ) -> None:
         super().__init__()
         self.time_pooling = time_pooling
+        self.n_sources = n_sources
         pools = [(time_pooling if k == 0 else 1, 2) for k in range(n_layers)]
         self.blocks = nn.ModuleList(_Block(1 if k == 0 else width, width, pool) for k, pool in enumerate(pools))
         self.recurrent = nn.GRU(width * (n_lags // 2**n_layers), recurrent_width, num_layers=2, batch_first=True)
@@ -59,24 +71,28 @@ class PairEncoder(nn.Module):
             nn.Linear(recurrent_width, width), nn.PReLU(), nn.Linear(width, width), nn.PReLU()
         )
         self.trunk = nn.Sequential(nn.Linear(width, width), nn.PReLU())
-        self.direction_head = nn.Linear(width, 3)
-        self.concentration_head = nn.Linear(width, 1)
+        self.direction_head = nn.Linear(width, 3 * n_sources)
+        self.concentration_head = nn.Linear(width, n_sources)
+        if n_sources > 1:
+            self.weight_head = nn.Linear(width, n_sources)
 
-    def forward(self, gcc: Tensor, geometry: PairGeometry) -> VonMisesFisher:
+    def forward(self, gcc: Tensor, geometry: PairGeometry) -> VonMisesFisher | VonMisesFisherMixture:
         """Return the posterior of every pooled frame.
 
         Parameters
         ----------
-        gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_lags)
+        gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_columns)
+            One column per lag; what comes after them is not looked at.
         geometry : PairGeometry
 
         Returns
         -------
-        VonMisesFisher of batch shape (n_recordings, ceil(n_frames / time_pooling))
+        VonMisesFisher, or VonMisesFisherMixture, of batch shape (n_recordings, ceil(n_frames / time_pooling))
             The last frames are repeated to fill the last pooling window.
         """
-        n_recordings, _, n_pairs, n_lags = gcc.shape
-        padded = fill_pooling_windows(gcc, self.time_pooling)
+        n_lags = len(geometry.lags)
+        n_recordings, _, n_pairs, _ = gcc.shape
+        padded = fill_pooling_windows(gcc[..., :n_lags], self.time_pooling)
         hidden = padded.transpose(1, 2).reshape(n_recordings * n_pairs, 1, -1, n_lags)
         place = _POSITION_SCALE * geometry.positions.repeat(n_recordings, 1)
         for block in self.blocks:
@@ -84,9 +100,11 @@ class PairEncoder(nn.Module):
         hidden = torch.tanh(self.recurrent(hidden.transpose(1, 2).flatten(2))[0])
         pooled = self.perceptron(hidden).unflatten(0, (n_recordings, n_pairs)).mean(dim=1)
         trunk = self.trunk(pooled)
-        direction = F.normalize(self.direction_head(trunk), dim=-1, eps=1e-6)
-        concentration = F.softplus(self.concentration_head(trunk)[..., 0]).clamp(max=_LARGEST_CONCENTRATION)
-        return VonMisesFisher(direction, concentration, validate_args=False)
+        direction = F.normalize(self.direction_head(trunk).unflatten(-1, (self.n_sources, 3)), dim=-1, eps=1e-6)
+        concentration = F.softplus(self.concentration_head(trunk)).clamp(max=_LARGEST_CONCENTRATION)
+        if self.n_sources > 1:
+            return VonMisesFisherMixture(self.weight_head(trunk), direction, concentration, validate_args=False)
+        return VonMisesFisher(direction[..., 0, :], concentration[..., 0], validate_args=False)
 
 
 def fill_pooling_windows(values: Tensor, time_pooling: int) -> Tensor:

@@ -11,7 +11,7 @@ from doatrack.distributions.von_mises_fisher import VonMisesFisher
 from doatrack.networks.pair_geometry import PairGeometry
 from doatrack.networks.physics_decoder import PhysicsDecoder, delay_target
 
-__all__ = ["LossTerms", "motion_log_transition", "physics_loss", "to_time_axis", "variational_loss"]
+__all__ = ["LossTerms", "chain_divergence", "motion_log_transition", "physics_loss", "to_time_axis", "variational_loss"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,13 +208,13 @@ def variational_loss(
     physics = (expected * weight).sum() / n_active.clamp_min(1e-6)
     if transition is not None and isinstance(posterior, GridPosterior):
         there = torch.ones_like(weight) if valid is None else to_time_axis(valid.to(gcc.dtype), n_latent)
-        kl = _chain_divergence(posterior, transition, there)
+        kl = chain_divergence(posterior, transition, there)
     else:
         kl = (posterior.kl_uniform() * weight).sum() / n_active.clamp_min(1e-6)
     return LossTerms(physics + beta * kl, physics, kl, n_active)
 
 
-def _chain_divergence(posterior: GridPosterior, transition: Tensor, valid: Tensor) -> Tensor:
+def chain_divergence(posterior: GridPosterior, transition: Tensor, valid: Tensor) -> Tensor:
     """Divergence per frame of independent posteriors from a Markov chain.
 
     Silent frames are in it too: they are tied to their neighbours and carry the track across the pause.
