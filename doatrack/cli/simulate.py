@@ -43,6 +43,13 @@ def run_simulate(
     snr: Annotated[str, typer.Option(metavar="LOW-HIGH", help="Signal-to-noise ratio in dB.")] = "5-30",
     moving: Annotated[float, typer.Option(metavar="SHARE", help="Share of talkers who move, 0 to 1.")] = 0.5,
     sources: Annotated[int, typer.Option(min=1, max=10, metavar="N", help="Talkers at a time in each scene.")] = 1,
+    elevation: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="Keep talkers between these elevations, in degrees: 0 90 for a flat array that lies on a table.",
+        ),
+    ] = None,
     speech: Annotated[
         pathlib.Path | None,
         typer.Option(metavar="DIR", help="Dry speech: WAV, FLAC or OGG files. Without it, a synthetic talker."),
@@ -86,6 +93,7 @@ def run_simulate(
             snr_db_range=parse_range("--snr", snr),
             noise=noise,
             moving_probability=moving,
+            elevation_range_deg=elevation,
             n_sources=sources,
         )
         talkers: Any = None

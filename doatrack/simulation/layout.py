@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,11 @@ from doatrack.simulation.trajectory import Trajectory, random_position, random_t
 __all__ = ["SceneLayout", "directions_from_array", "draw_layout", "draw_loudspeaker"]
 
 _TRIES = 100
+_ELEVATION_TRIES = 2000
+_PATH_POINTS = 200
+_WIDE_TRIES = 200  # paths of which the swing alone is reduced, before they may also become shorter
+_SHARES = (1.0, 0.5, 0.2, 0.0)  # of a path's swing, tried until it keeps to an elevation
+_SHORTER = (0.5, 0.2, 0.05)  # of its way and swing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +89,45 @@ def _with_another_path(layout: SceneLayout, settings: SceneSettings, generator: 
 
 
 def _draw_path(
+    size: NDArray[np.float64], origin: NDArray[np.float64], settings: SceneSettings, generator: np.random.Generator
+) -> Trajectory:
+    """Draw the path of a talker that keeps to the elevations of the settings."""
+    if settings.elevation_range_deg is None:
+        return _draw_any_path(size, origin, settings, generator)
+    for k in range(_ELEVATION_TRIES):
+        path = _draw_any_path(size, origin, settings, generator)
+        for candidate in _calmer(path, shorter=k >= _WIDE_TRIES):
+            if _keeps_to(candidate, origin, settings):
+                return candidate
+    low, high = settings.elevation_range_deg
+    raise InvalidInputError(
+        f"No path was found for a talker between the elevations {low:g} and {high:g} degrees in a room of "
+        f"{' x '.join(f'{side:.3g}' for side in size)} m. Widen elevation_range_deg, reduce source_margin, "
+        "min_distance or moving_probability, or take larger rooms."
+    )
+
+
+def _calmer(path: Trajectory, *, shorter: bool) -> Iterator[Trajectory]:
+    """Yield a path, then others from the same start that swing less, and if wanted go less far."""
+    start, way, swing = (np.asarray(value) for value in (path.start, path.end, path.amplitude))
+    way = way - start
+    for share in _SHARES[:1] if path.is_static else _SHARES:
+        yield dataclasses.replace(path, amplitude=share * swing)
+    for share in _SHORTER if shorter and not path.is_static else ():
+        yield dataclasses.replace(path, end=start + share * way, amplitude=share * swing)
+
+
+def _keeps_to(path: Trajectory, origin: NDArray[np.float64], settings: SceneSettings) -> bool:
+    """Whether a path stays within the elevations, and away from the array with the swing that it has now."""
+    vectors = path.positions(np.linspace(0, path.duration, 1 if path.is_static else _PATH_POINTS)) - origin
+    level = np.hypot(vectors[:, 0], vectors[:, 1])
+    elevation = np.degrees(np.arctan2(vectors[:, 2], level))
+    low, high = np.asarray(settings.elevation_range_deg)
+    far = np.hypot(level, vectors[:, 2]).min() >= settings.min_distance
+    return bool(far and elevation.min() >= low and elevation.max() <= high)
+
+
+def _draw_any_path(
     size: NDArray[np.float64], origin: NDArray[np.float64], settings: SceneSettings, generator: np.random.Generator
 ) -> Trajectory:
     if generator.random() < settings.moving_probability:

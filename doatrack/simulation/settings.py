@@ -52,6 +52,10 @@ class SceneSettings:
         Talkers in a scene, each with a path and speech of its own; they talk at the same time, with their pauses.
     min_talker_separation_deg : float
         Least angle at the array between two talkers at any time of the scene, in degrees.
+    elevation_range_deg : tuple of float, optional
+        Lowest and highest elevation of talkers, seen from the array at any time of the scene, in degrees from its x-y
+        plane, -90 to 90: (0, 90) for a flat array that lies on a table and cannot tell above from below. None is
+        wherever the room allows. Loudspeakers are not restricted.
     random_yaw : bool
         Whether the array is turned about the vertical by a random angle, so that walls tell nothing about directions.
     points_per_second : float
@@ -87,6 +91,7 @@ class SceneSettings:
     min_separation_deg: float = 0.0
     n_sources: int = 1
     min_talker_separation_deg: float = 20.0
+    elevation_range_deg: Range | None = None
     random_yaw: bool = True
     points_per_second: float = 8.0
     sample_rate: int = 16000
@@ -108,6 +113,8 @@ class SceneSettings:
             _check_range(name, getattr(self, name), 0.0)
         _check_range("rt60_range", self.rt60_range, 0.01)
         _check_range("snr_db_range", self.snr_db_range, None)
+        if self.elevation_range_deg is not None:
+            _check_range("elevation_range_deg", self.elevation_range_deg, -90.0, 90.0)
         sizes = check_array("room_size_range", self.room_size_range, (2, 3))
         if (sizes[0] > sizes[1]).any() or (sizes[0] <= 0).any():
             raise InvalidInputError(
@@ -127,8 +134,9 @@ class SceneSettings:
         return max(1, round(self.duration_s * self.sample_rate))
 
 
-def _check_range(name: str, value: object, minimum: float | None) -> None:
+def _check_range(name: str, value: object, minimum: float | None, maximum: float | None = None) -> None:
     low, high = check_array(name, value, (2,))
     check_real(f"{name}[0]", float(low), minimum)
+    check_real(f"{name}[1]", float(high), None, maximum)
     if not np.less_equal(low, high):
         raise InvalidInputError(f"{name} must go from low to high, got ({low:g}, {high:g}). Swap the two.")

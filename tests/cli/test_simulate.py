@@ -87,6 +87,14 @@ def test_utterances_of_one_librispeech_chapter_are_joined(doatrack, tmp_path):
     assert (done.exit_code, "holds no utterance of LibriSpeech" in done.stderr) == (2, True)
 
 
+def test_talkers_above_a_flat_array(doatrack, tmp_path):
+    line = ("simulate", tmp_path / "set", *SMALL[2:], "--array", "respeaker_usb_4", "--n-scenes", 4)
+    assert doatrack(*line, "--elevation", 0, 90).exit_code == 0
+    assert min(truth[:, 3].min() for truth in ScoredSet(tmp_path / "set").truths) >= 0
+    done = doatrack(*line, "--elevation", 90, 0)
+    assert (done.exit_code, "elevation_range_deg must go from low to high" in done.stderr) == (2, True)
+
+
 def test_several_processes_write_the_same_set(doatrack, tmp_path):
     for name, jobs in (("one", 1), ("two", 2)):
         assert doatrack("simulate", tmp_path / name, *SMALL, "--n-scenes", 2, "--jobs", jobs).exit_code == 0
