@@ -18,6 +18,7 @@ from doatrack.metrics.calibration import (
     risk_coverage_area_deg,
     risk_coverage_curve,
 )
+from doatrack.metrics.cramer_rao import DirectionBound, cramer_rao_bound
 from doatrack.metrics.multi_source import (
     SourceDetections,
     assigned_angular_error_deg,
@@ -40,12 +41,14 @@ from doatrack.metrics.scorers import (
 )
 
 __all__ = [
+    "DirectionBound",
     "FrameScorer",
     "PairedDifference",
     "SourceDetections",
     "angular_error",
     "assigned_angular_error_deg",
     "cone_coverage",
+    "cramer_rao_bound",
     "detect_sources",
     "expected_calibration_error",
     "identity_switches",
