@@ -8,6 +8,7 @@ from doatrack.tracking.grid_filter import (
     most_probable_path,
     posterior_directions,
 )
+from doatrack.tracking.learning import MotionFit, learn_motion
 from doatrack.tracking.motion import Motion, MotionModel, SwitchingMotion
 from doatrack.tracking.multi_track import MultiTrack
 from doatrack.tracking.observations import robust_log_likelihood
@@ -19,6 +20,7 @@ from doatrack.tracking.vmf import posterior_at_times, vmf_filter, vmf_smoother
 
 __all__ = [
     "Motion",
+    "MotionFit",
     "MotionModel",
     "MultiTrack",
     "SwitchingMotion",
@@ -27,6 +29,7 @@ __all__ = [
     "grid_filter",
     "grid_smoother",
     "is_track_csv",
+    "learn_motion",
     "link_sources",
     "log_evidence",
     "mode_posterior",

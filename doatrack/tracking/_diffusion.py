@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull, QhullError
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import DirectionGrid
 
-__all__ = ["grid_triangles", "heat_kernel", "stationary_shares"]
+__all__ = ["grid_triangles", "heat_kernel", "laplacian", "stationary_shares"]
 
 _SMALLEST_SHARE = 1e-3  # of the mean cell: keeps rates finite where a grid gives a direction no area
 _LONGEST_EDGE = 4.0  # in spacings: longer ones bridge what a search region leaves out
@@ -64,21 +64,46 @@ def heat_kernel(grid: DirectionGrid, variance: float) -> Any:
     >>> bool(np.allclose(kernel.sum(axis=1), 1)), round(float((kernel @ grid.directions)[7] @ grid.directions[7]), 2)
     (True, 0.95)
     """
-    shares = stationary_shares(grid)
-    root = np.sqrt(shares)
-    # of the grid's cells; a search region has the cells of the whole grid
-    area = 4 * math.pi * grid.coverage * shares
-    stiffness = _stiffness(grid)
-    leaving = stiffness.sum(axis=1)
-    scale = diags_array(1 / np.sqrt(area))
-    rate = (scale @ (stiffness - diags_array(leaving)) @ scale).tocsr() * (variance / 2)
-    top = float((leaving / area).max()) * variance / 2
+    root = np.sqrt(stationary_shares(grid))
+    rate = _symmetric_laplacian(grid) * (variance / 2)
+    top = -float(rate.diagonal().min())
     squarings = max(0, math.ceil(math.log2(max(top, 1e-300) / _RATE_TIMES_STEP)))
     kernel = _short_exponential(rate / 2.0**squarings)
     for _ in range(squarings):
         kernel = _prune(_square(kernel), _KEPT_WHILE_SQUARING)
     kernel = (diags_array(1 / root) @ _prune(kernel, _KEPT) @ diags_array(root)).tocsr()
     return (kernel + diags_array(1 - kernel.sum(axis=1))).tocsr()
+
+
+def laplacian(grid: DirectionGrid) -> Any:
+    """Return the Laplacian of the sphere on a grid, that `heat_kernel` is the exponential of.
+
+    Parameters
+    ----------
+    grid : DirectionGrid
+        At least three directions that span an area.
+
+    Returns
+    -------
+    csr_array of shape (n_directions, n_directions)
+        Rows sum to 0. The kernel's derivative with respect to its variance is half the Laplacian times the kernel.
+
+    Examples
+    --------
+    >>> grid = DirectionGrid.quasi_uniform(500)
+    >>> curved = laplacian(grid) @ grid.directions[:, 2]  # a harmonic of degree 1: -1 (1 + 1) times itself
+    >>> round(float(curved @ grid.directions[:, 2] / (grid.directions[:, 2] ** 2).sum()), 1)
+    -2.0
+    """
+    root = np.sqrt(stationary_shares(grid))
+    return (diags_array(1 / root) @ _symmetric_laplacian(grid) @ diags_array(root)).tocsr()
+
+
+def _symmetric_laplacian(grid: DirectionGrid) -> Any:
+    stiffness = _stiffness(grid)
+    # of the grid's cells; a search region has the cells of the whole grid
+    scale = diags_array(1 / np.sqrt(4 * math.pi * grid.coverage * stationary_shares(grid)))
+    return (scale @ (stiffness - diags_array(stiffness.sum(axis=1))) @ scale).tocsr()
 
 
 def grid_triangles(grid: DirectionGrid) -> NDArray[np.int64]:

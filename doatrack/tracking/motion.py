@@ -15,7 +15,7 @@ from doatrack.tracking._diffusion import heat_kernel, stationary_shares
 from doatrack.tracking._rotation import turning_kernel
 from doatrack.tracking.transition import Transition
 
-__all__ = ["Motion", "MotionModel", "SwitchingMotion", "Transition"]
+__all__ = ["Motion", "MotionModel", "SwitchingMotion", "switching_rates"]
 
 
 class Motion(Protocol):
@@ -213,10 +213,16 @@ class SwitchingMotion:
             for diffusion, turn in zip(self.diffusion, turns, strict=True)
         ]
         durations = np.asarray(self.stay_s)
+        switching = expm(switching_rates(durations) * step)
         jump = _event_probability(self.jump_rate, step)
         # every mode is left as often as it is entered, so that its share is that of its duration
         return Transition(
-            walks, stationary_shares(grid), jump, grid, _switching(durations, step), durations / durations.sum()
+            walks,
+            stationary_shares(grid),
+            jump,
+            grid,
+            switching,
+            durations / durations.sum(),
         )
 
 
@@ -225,9 +231,15 @@ def _event_probability(rate: float, step_s: float) -> float:
     return float(-np.expm1(-rate * step_s))
 
 
-def _switching(stay_s: NDArray[np.float64], step_s: float) -> NDArray[np.float64]:
-    """Return the probability of going from mode (row) to mode (column) within a step."""
+def switching_rates(stay_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rates per second of going from mode (row) to mode (column); rows sum to 0.
+
+    Examples
+    --------
+    >>> switching_rates(np.array([5.0, 2.0])).tolist()
+    [[-0.2, 0.2], [0.5, -0.5]]
+    """
     n_modes = len(stay_s)
     rates = np.ones((n_modes, n_modes)) / (n_modes - 1)
     np.fill_diagonal(rates, -1.0)
-    return np.asarray(expm(rates / stay_s[:, None] * step_s))
+    return np.asarray(rates / stay_s[:, None])

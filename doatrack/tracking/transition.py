@@ -101,11 +101,10 @@ class Transition:
         now = self._check(probability)
         shares = self.shares.astype(now.dtype, copy=False)
         if self.n_modes == 1:
-            return self._step(self._backs[0], now, now.sum(axis=-1, keepdims=True) * shares)
+            return self._jumped(self._backs[0](now), now.sum(axis=-1, keepdims=True) * shares)
         switched = self.switching.T.astype(now.dtype) @ now
-        jumped = switched.sum(axis=-1, keepdims=True) * shares
-        steps = [self._step(back, switched[..., k, :], jumped[..., k, :]) for k, back in enumerate(self._backs)]
-        return np.stack(steps, axis=-2)
+        moved = np.stack([back(switched[..., k, :]) for k, back in enumerate(self._backs)], axis=-2)
+        return self._jumped(moved, switched.sum(axis=-1, keepdims=True) * shares)
 
     def backward(self, message: ArrayLike) -> NDArray[Any]:
         """Return the expectation of a function of the next state, given the present one.
@@ -118,14 +117,22 @@ class Transition:
         later = self._check(message)
         anywhere = (later @ self.shares.astype(later.dtype, copy=False))[..., None]
         if self.n_modes == 1:
-            return self._step(self._walks[0], later, anywhere)
-        steps = [self._step(walk, later[..., k, :], anywhere[..., k, :]) for k, walk in enumerate(self._walks)]
-        return np.asarray(self.switching.astype(later.dtype) @ np.stack(steps, axis=-2))
+            return self._jumped(self._walks[0](later), anywhere)
+        return np.asarray(self.switching.astype(later.dtype) @ self._jumped(self.walked(later), anywhere))
 
-    def _step(self, walk: SparseProduct, values: NDArray[Any], jumped: NDArray[Any]) -> NDArray[Any]:
-        near = walk(values)
+    def walked(self, message: NDArray[Any]) -> NDArray[Any]:
+        """Return the expectation of a function of the next direction in each mode, jumps and switching left out.
+
+        Parameters
+        ----------
+        message : ndarray of shape (..., n_modes, n_directions)
+            Values at each state one step later; the axis of modes is there with one mode too.
+        """
+        return np.stack([walk(message[..., k, :]) for k, walk in enumerate(self._walks)], axis=-2)
+
+    def _jumped(self, near: NDArray[Any], anywhere: NDArray[Any]) -> NDArray[Any]:
         near *= 1 - self.jump
-        return np.asarray(near + self.jump * jumped)
+        return np.asarray(near + self.jump * anywhere)
 
     def best_previous(self, log_score: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return the best log score of arriving at each state, and from where: one step of the Viterbi algorithm.
