@@ -1,19 +1,19 @@
 """Time and error of SRPPHAT beside pyroomacoustics' SRP and plain NumPy, on the same frames and directions."""
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from _report import environment, environment_line, make_parser, markdown_table, publish
+from _timing import add_ratios, figures_of, spread, time_all, time_each
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from doatrack import SRPPHAT, DirectionGrid, MicArray
 from doatrack.geometry import tdoa_far_field
-from doatrack.metrics import angular_error, truth_at_frames
+from doatrack.metrics import truth_at_frames
 from doatrack.simulation import SceneSettings, simulate_scene
 
 SAMPLE_RATE, WIN, HOP, SPEED_OF_SOUND = 16000, 4096, 3072, 343.0
@@ -32,14 +32,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     spectra = _spectra(scene.waveform)
     times = (np.arange(len(spectra)) * HOP + WIN / 2) / SAMPLE_RATE
     truth, active = truth_at_frames(scene.truth, times)
-    chosen = _spread(np.flatnonzero(active), args.frames)
+    chosen = spread(np.flatnonzero(active), args.frames)
     measured = []
     for threads in args.threads:
         torch.set_num_threads(threads)
         with threadpool_limits(threads):
             runs = _measure(array, grid, scene.waveform, spectra, chosen, args.repeats)
-        measured += [{"threads": threads, **_figures(run, truth, active, chosen)} for run in runs]
-    _add_ratios(measured)
+        measured += [{"threads": threads, **figures_of(run, truth, active, chosen)} for run in runs]
+    add_ratios(measured)
     publish(args, _text(args, env, measured, len(spectra), len(chosen)), {"environment": env, "rows": measured})
 
 
@@ -61,11 +61,6 @@ def _spectra(waveform: NDArray[np.float32]) -> Spectra:
     return np.fft.rfft(frames.astype(np.float64)).swapaxes(0, 1)
 
 
-def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Return `count` of the indices, evenly spread."""
-    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)]
-
-
 def _measure(
     array: MicArray,
     grid: DirectionGrid,
@@ -79,45 +74,16 @@ def _measure(
     for refine in (True, False):
         srp = SRPPHAT(n_directions=grid.n_directions, refine=refine).fit(waveform, array)
         label = f"SRPPHAT, {'refined' if refine else 'grid'}; from the waveform"
-        runs.append(_time_all(label, lambda srp=srp: srp.predict(waveform), every, repeats))
+        runs.append(time_all(label, lambda srp=srp: srp.predict(waveform), every, repeats))
     reference = NumpySRP(array, grid)
     runs.append(
-        _time_each("NumPy, correlations by inverse FFT; from spectra", reference.locate, spectra, chosen, repeats)
+        time_each("NumPy, correlations by inverse FFT; from spectra", reference.locate, spectra, chosen, repeats)
     )
     for precompute in (True, False):
         label = f"pyroomacoustics SRP, {'all steering vectors precomputed' if precompute else 'as it comes'}"
         locate = pyroomacoustics_srp(array, grid, precompute=precompute)
-        runs.append(_time_each(f"{label}; from spectra", locate, spectra, chosen, 1))
+        runs.append(time_each(f"{label}; from spectra", locate, spectra, chosen, 1))
     return runs
-
-
-def _time_all(label: str, predict: Callable[[], Any], frames: NDArray[np.intp], repeats: int) -> dict[str, Any]:
-    predict()  # builds the tables
-    doa, seconds = _fastest(predict, repeats)
-    return {"method": label, "seconds_per_frame": seconds / len(frames), "doa": doa, "frames": frames}
-
-
-def _time_each(
-    label: str, locate: Callable[[Spectra], Any], spectra: Spectra, frames: NDArray[np.intp], repeats: int
-) -> dict[str, Any]:
-    """Time one call per frame; the fastest call counts, which favours this method on a busy machine."""
-    runs = [_fastest(lambda frame=frame: locate(spectra[frame]), repeats) for frame in frames]
-    seconds = np.min([seconds for _, seconds in runs], axis=0)
-    return {"method": label, "seconds_per_frame": seconds, "doa": np.array([doa for doa, _ in runs]), "frames": frames}
-
-
-def _fastest(function: Callable[[], Any], repeats: int) -> tuple[Any, NDArray[np.float64]]:
-    """Return the result and the least (elapsed, processor) seconds.
-
-    A call of milliseconds finds a quiet moment on a busy machine, one of seconds does not: processor time, summed
-    over threads, is fair to both.
-    """
-    seconds = np.full(2, np.inf)
-    for _ in range(repeats):
-        began = time.perf_counter(), time.process_time()
-        result = function()
-        seconds = np.minimum(seconds, np.array([time.perf_counter(), time.process_time()]) - began)
-    return result, seconds
 
 
 class NumpySRP:
@@ -154,28 +120,6 @@ def pyroomacoustics_srp(array: MicArray, grid: DirectionGrid, *, precompute: boo
         return np.array(srp.grid.cartesian[:, srp.src_idx[0]])
 
     return locate
-
-
-def _figures(
-    run: dict[str, Any], truth: NDArray[np.float64], active: NDArray[np.bool_], chosen: NDArray[np.intp]
-) -> dict[str, Any]:
-    row = dict(zip(run["frames"].tolist(), run["doa"], strict=True))
-    doa = np.array([row[frame] for frame in chosen.tolist()])
-    elapsed, processor = run["seconds_per_frame"].tolist()
-    figures: dict[str, Any] = {"method": run["method"], "elapsed_s": elapsed, "processor_s": processor}
-    figures["doa"] = doa.tolist()
-    figures["error_deg"] = float(np.degrees(angular_error(truth[chosen], doa)).mean())
-    if len(run["frames"]) == len(truth):
-        figures["error_all_deg"] = float(np.degrees(angular_error(truth[active], run["doa"][active])).mean())
-    return figures
-
-
-def _add_ratios(rows: list[dict[str, Any]]) -> None:
-    """Compare with pyroomacoustics as it comes, the last row of each thread count."""
-    for row in rows:
-        reference = [other for other in rows if other["threads"] == row["threads"]][-1]
-        row["times_faster"] = {kind: reference[f"{kind}_s"] / row[f"{kind}_s"] for kind in ("elapsed", "processor")}
-        row["difference_deg"] = float(np.degrees(angular_error(reference["doa"], row["doa"])).max())
 
 
 def _text(

@@ -13,7 +13,7 @@ from doatrack.simulation import SceneSettings, simulate_scene
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "benchmarks"
 COMMANDS = sorted(path.name for path in FOLDER.glob("[!_]*.py"))
-WITH_SECTION = ("accuracy", "fit_memory", "simulation", "srp_phat_speed")
+WITH_SECTION = ("accuracy", "fit_memory", "music_speed", "simulation", "srp_phat_speed")
 
 
 @pytest.fixture
@@ -124,3 +124,14 @@ def test_both_references_find_a_plane_wave(benchmark_module, rng):
     spectra = np.exp(2j * np.pi * (frequency * early + rng.random(len(frequency))))
     for locate in (module.NumpySRP(array, grid).locate, module.pyroomacoustics_srp(array, grid, precompute=False)):
         assert locate(spectra) == pytest.approx(source, abs=1e-9)
+
+
+def test_music_here_and_in_pyroomacoustics_are_the_same_map(benchmark_module, tmp_path, capsys):
+    pytest.importorskip("pyroomacoustics")
+    options = ["--array", "tetrahedron_4", "--n-directions", "60", "--duration", "3", "--frames", "2", "--repeats", "1"]
+    benchmark_module("music_speed").main([*options, "--threads", "1", "--json", str(tmp_path / "figures.json")])
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [row["kind"] for row in rows] == ["NormMUSIC"] * 3 + ["MUSIC"] * 3
+    assert max(row["map_difference"] for row in rows) < 1e-3
+    assert max(row["difference_deg"] for row in rows) < 1e-5
+    assert "times as fast as pyroomacoustics" in capsys.readouterr().out
