@@ -46,7 +46,8 @@ def _summed_map_direction(tracker: Any, path: pathlib.Path) -> NDArray[np.float6
         total = tracker.predict_map(path)[track.activity].sum(axis=0)
         return tracker.grid_.directions[total.argmax()]
     means = torch.from_numpy(track.doa[track.activity].copy())
-    concentrations = torch.from_numpy(track.concentration[track.activity].copy())
+    # ESPRIT has neither a map nor a concentration
+    concentrations = torch.from_numpy(np.nan_to_num(track.concentration[track.activity], nan=50.0))
     directions = torch.from_numpy(_GRID.directions)
     density = VonMisesFisher(means, concentrations).log_prob(directions[:, None]).exp()
     return _GRID.directions[int(density.sum(dim=1).argmax())]

@@ -15,10 +15,12 @@ from _recordings import summed_map_azimuths
 from _report import DATA, environment, environment_line, make_parser, markdown_table, publish
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from sklearn.base import clone
 
-from doatrack import SRPPHAT, MicArray, PhysicsVAETracker, Track, load
+from doatrack import DML, ESPRIT, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker, Track, load
 from doatrack.datasets import ScoredSet
 from doatrack.exceptions import ArrayMismatchWarning, ModelFileError
+from doatrack.geometry import find_shifts
 from doatrack.metrics import (
     angular_error,
     cone_coverage,
@@ -44,6 +46,10 @@ class Method:
     for_array: Callable[[MicArray], Any]
     is_baseline: bool
 
+    def can_use(self, array: MicArray) -> bool:
+        """Return whether the array has what the method needs: ESPRIT needs shifted copies of a part of it."""
+        return not self.label.startswith("ESPRIT") or bool(find_shifts(array))
+
 
 @dataclasses.dataclass(frozen=True)
 class Scenes:
@@ -60,12 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _arguments(argv)
     torch.set_num_threads(args.threads)
     env = environment([args.threads])
-    methods = [*_baselines(), *_models(args.model, shipped=not args.no_shipped)]
+    methods = _classical() if args.classical else _baselines()
+    methods += _models(args.model, shipped=not args.no_shipped)
     script = _load_script(args.score_script)
     results = {}
     for name in args.sets or [str(args.data / name) for name in SETS]:
         scenes = _read_scenes(name)
-        results[scenes.name] = [_evaluate(method, scenes, script) for method in methods]
+        results[scenes.name] = [_evaluate(method, scenes, script) for method in methods if method.can_use(scenes.array)]
         _add_differences(results[scenes.name], args.seed)
     folder = args.recordings or args.data / "recordings" / "respeaker4"
     azimuths = [] if args.no_recordings else _recordings(folder, methods)
@@ -93,6 +100,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="[LABEL=]FILE",
         help="a saved tracker to add as a row; may be given several times",
     )
+    parser.add_argument(
+        "--classical",
+        action="store_true",
+        help="rows of MUSIC, DML and ESPRIT beside SRPPHAT; --write then goes to the section named classical",
+    )
     parser.add_argument("--no-shipped", action="store_true", help="leave the shipped tracker out")
     parser.add_argument("--recordings", type=pathlib.Path, help="respeaker4 folder (default: in --data)")
     parser.add_argument("--no-recordings", action="store_true", help="leave the real recordings out")
@@ -104,7 +116,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.classical:
+        args.section = "classical"
+    return args
 
 
 def _baselines() -> list[Method]:
@@ -118,11 +133,28 @@ def _baselines() -> list[Method]:
     return rows
 
 
-def _baseline(label: str, **parameters: Any) -> Method:
-    def for_array(array: MicArray) -> SRPPHAT:
-        return SRPPHAT(n_directions=2048, **parameters).fit(np.zeros((array.n_mics, 4096), np.float32), array)
+def _classical() -> list[Method]:
+    return [
+        _untrained("SRPPHAT", SRPPHAT()),
+        _untrained("MUSIC, normalised", MUSIC()),
+        _untrained("MUSIC, plain", MUSIC(normalised=False)),
+        _untrained("DML, noise per frequency", DML()),
+        _untrained("DML, common noise", DML(noise="common")),
+        _untrained("ESPRIT", ESPRIT()),
+    ]
 
-    return Method(label, for_array, is_baseline=True)
+
+def _baseline(label: str, **parameters: Any) -> Method:
+    return _untrained(label, SRPPHAT(n_directions=2048, **parameters))
+
+
+def _untrained(label: str, tracker: Any) -> Method:
+    """Return a method that learns nothing of the sound: silence is enough to fit it."""
+
+    def for_array(array: MicArray) -> Any:
+        return clone(tracker).fit(np.zeros((array.n_mics, 4096), np.float32), array)
+
+    return Method(label, for_array, is_baseline=isinstance(tracker, SRPPHAT))
 
 
 def _models(files: Sequence[str], *, shipped: bool) -> list[Method]:

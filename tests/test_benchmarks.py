@@ -135,3 +135,21 @@ def test_music_here_and_in_pyroomacoustics_are_the_same_map(benchmark_module, tm
     assert max(row["map_difference"] for row in rows) < 1e-3
     assert max(row["difference_deg"] for row in rows) < 1e-5
     assert "times as fast as pyroomacoustics" in capsys.readouterr().out
+
+
+def test_accuracy_of_the_classical_methods(benchmark_module, scored_set, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- classical:start -->\nearlier figures\n<!-- classical:end -->\n")
+    options = ["--classical", "--no-shipped", "--no-recordings", "--write", str(page)]
+    assert benchmark_module("accuracy").main([f"{scored_set}:quiet", *options]) == 0
+    text = page.read_text()
+    assert "earlier figures" not in text
+    assert text.count("| SRPPHAT |") == text.count("| MUSIC, plain |") == text.count("| DML, common noise |") == 1
+    # no two pairs of this array have one displacement
+    assert "| ESPRIT |" not in text
+
+
+def test_the_page_of_the_classical_methods_names_the_command_and_has_a_place_for_its_table():
+    page = (FOLDER.parent / "docs" / "classical.md").read_text(encoding="utf-8")
+    assert "python benchmarks/accuracy.py --classical" in page
+    assert page.count("<!-- classical:start -->") == page.count("<!-- classical:end -->") == 1
