@@ -56,7 +56,8 @@ MethodOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="srp-phat (classical, needs no model) or physics-vae (learned without labels; knows its uncertainty).",
+        help="srp-phat (classical, needs no model), physics-vae (learned without labels; knows its uncertainty), or "
+        "neural-srp and cross3d (learned from known directions; need --model).",
     ),
 ]
 ModelOption = Annotated[

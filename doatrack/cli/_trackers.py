@@ -7,13 +7,19 @@ import numpy as np
 
 from doatrack._validation import check_choice
 from doatrack.cli._arguments import missing_array, note_ambiguity
-from doatrack.estimators import SRPPHAT, PhysicsVAETracker, load
+from doatrack.estimators import SRPPHAT, Cross3DTracker, NeuralSRPTracker, PhysicsVAETracker, load
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import MicArray
 
 __all__ = ["METHODS", "Trackers"]
 
-METHODS = {"srp-phat": SRPPHAT, "physics-vae": PhysicsVAETracker}
+METHODS = {
+    "srp-phat": SRPPHAT,
+    "physics-vae": PhysicsVAETracker,
+    "neural-srp": NeuralSRPTracker,
+    "cross3d": Cross3DTracker,
+}
+_ONLY_FITTED = ("neural-srp", "cross3d")
 
 _SHIPPED = "nao_head_12"
 
@@ -28,14 +34,14 @@ class Trackers:
     method : str
         One of `METHODS`.
     model : path, optional
-        A model file; None is the shipped tracker, or for SRP-PHAT none.
+        A model file; None is the shipped tracker, or for SRP-PHAT none. The supervised methods need one.
     azimuth, elevation : (float, float), optional
         Search region in degrees.
 
     Raises
     ------
     InvalidInputError
-        If the method is unknown, or the model file holds another one.
+        If the method is unknown or needs a model file, or the file holds another one.
     ModelFileError
         If the model file cannot be read.
     """
@@ -67,10 +73,17 @@ class Trackers:
         if self._model is not None:
             loaded = load(self._model)
             if not isinstance(loaded, METHODS[self.method]):
+                fitting = [f" Use --method {name}." for name, kind in METHODS.items() if isinstance(loaded, kind)]
                 raise InvalidInputError(
                     f"{self._model} holds a {type(loaded).__name__}, which is not what --method {self.method} names."
+                    + "".join(fitting)
                 )
             return loaded
+        if self.method in _ONLY_FITTED:
+            raise InvalidInputError(
+                f"--method {self.method} needs --model FILE: it learns from known directions, in Python by "
+                f"{METHODS[self.method].__name__}().fit(signals, array, doa).save(FILE)."
+            )
         return PhysicsVAETracker.from_pretrained(_SHIPPED) if self.method == "physics-vae" else None
 
     def _make(self, array: MicArray) -> Any:
@@ -82,6 +95,7 @@ class Trackers:
             tracker = self._learned if self._learned.array_ == array else self._learned.for_array(array)
         if self._region != (None, None):
             return tracker.with_search_region(*self._region)
-        if (tracker.azimuth_range_deg, tracker.elevation_range_deg) == (None, None):
+        region = tuple(getattr(tracker, name, None) for name in ("azimuth_range_deg", "elevation_range_deg"))
+        if region == (None, None):
             note_ambiguity(array)
         return tracker

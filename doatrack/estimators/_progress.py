@@ -53,7 +53,7 @@ class ProgressBar(Callback):
         """Open the bar at the first epoch run, which after a resume is not the first of all."""
         if self._bar is not None and self._task is None:
             total, done = loop.n_epochs * loop.n_steps, loop.epoch * loop.n_steps
-            self._task = self._bar.add_task("learning without labels", total=total, completed=done)
+            self._task = self._bar.add_task("learning", total=total, completed=done)
 
     def on_step_end(self, loop: TrainingLoop, record: dict[str, float]) -> None:
         """Move the bar."""

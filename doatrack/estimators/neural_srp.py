@@ -229,8 +229,8 @@ class NeuralSRPTracker(SupervisedTracker):
         parts = zip(features.split(at_once, dim=1), positions.split(at_once), strict=True)
         summed = torch.stack([self.network_.summed(gcc[None], place) for gcc, place in parts]).sum(dim=0)
         pooled = self.network_.directions(summed)[0].double().numpy()
-        times = (np.arange(len(pooled)) + 0.5) * self.network_.time_pooling - 0.5
-        frames = np.arange(len(features), dtype=float)
+        times = (np.arange(len(pooled), dtype=np.float64) + 0.5) * self.network_.time_pooling - 0.5
+        frames = np.arange(len(features), dtype=np.float64)
         length = np.interp(frames, times, np.linalg.norm(pooled, axis=1))
         return interpolate_directions(frames, times, unit_vectors(pooled)), length
 

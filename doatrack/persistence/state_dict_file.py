@@ -3,6 +3,7 @@
 import os
 import pathlib
 import pickle
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,7 +72,10 @@ def read_state_dict(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int
 
 def _load(path: pathlib.Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # of formats that it may not be able to read: then it says so by an error
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelFileError(f"The checkpoint {path} does not exist.") from error
     except OSError as error:
@@ -82,8 +86,9 @@ def _load(path: pathlib.Path) -> Any:
             "Save it again as torch.save(network.state_dict(), path)."
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelFileError(
-            f"The checkpoint {path} is not a file that torch.save wrote, or is damaged: {str(error).splitlines()[0]}."
+            f"The checkpoint {path} is not a file that torch.save wrote, or is damaged: {reason}."
         ) from error
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from doatrack import SRPPHAT, MicArray, PhysicsVAETracker, Track, load
+from doatrack import SRPPHAT, Cross3DTracker, MicArray, NeuralSRPTracker, PhysicsVAETracker, Track, load
 from doatrack.tracking import is_track_csv
 
 SRP = ("--method", "srp-phat")
@@ -286,3 +286,29 @@ def test_a_model_with_a_region_needs_no_note(doatrack, original, tmp_path):
     SRPPHAT(n_directions=100, elevation_range_deg=(0, 90)).fit(silence, array).save(path)
     done = doatrack("track", original, *SRP, "--array", "respeaker_usb_4", "--model", path, "--out", tmp_path / "out")
     assert (done.exit_code, "Note:" in done.stderr) == (0, False), done.stderr
+
+
+def test_a_supervised_model_is_loaded_and_asked_for(doatrack, original, array, tmp_path):
+    paths = sorted(original.glob("*.wav"))
+    truth = [np.loadtxt(path.with_suffix(".csv"), delimiter=",", skiprows=1) for path in paths]
+    quick = {"n_epochs": 1, "random_state": 0, "verbose": 0, "width": 4}
+    models = {
+        "neural-srp": NeuralSRPTracker(**quick).fit(paths, array, truth),
+        "cross3d": Cross3DTracker(resolution=(4, 8), **quick).fit(paths, array, truth),
+    }
+    for method, tracker in models.items():
+        file, out = tmp_path / f"{method}.safetensors", tmp_path / method
+        tracker.save(file)
+        done = doatrack("track", original, "--method", method, "--model", file, "--out", out)
+        assert (done.exit_code, done.stderr) == (0, "")
+        expected = tracker.track(paths[0])
+        assert np.allclose(Track.from_csv(out / f"{paths[0].stem}.csv").doa, expected.doa, atol=1e-4)
+        done = doatrack("track", original, "--model", file, "--out", out)
+        assert done.exit_code == 2
+        assert f"Use --method {method}." in done.stderr
+        done = doatrack("track", original, "--method", method, "--out", out)
+        assert done.exit_code == 2
+        assert f"--method {method} needs --model FILE: it learns from known directions" in done.stderr
+        done = doatrack("track", original, "--method", method, "--model", file, "--azimuth", "0", "9", "--out", out)
+        assert done.exit_code == 2
+        assert "searches no grid" in done.stderr

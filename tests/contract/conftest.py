@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from doatrack import DML, ESPRIT, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker
+from doatrack import DML, ESPRIT, MUSIC, SRPPHAT, Cross3DTracker, MicArray, NeuralSRPTracker, PhysicsVAETracker
 
 RATE = 16000
 SMALL = {"win_length": 1024, "hop_length": 768}
@@ -23,8 +23,10 @@ ESTIMATORS = {
     "physics-vae-paper": lambda: PhysicsVAETracker(
         encoder="paper", prior="uniform", width=8, learn_sigma=True, **LEARNING
     ),
+    "neural-srp": lambda: NeuralSRPTracker(width=4, **LEARNING),
+    "cross3d": lambda: Cross3DTracker(resolution=(4, 8), width=4, **LEARNING),
 }
-LEARNED = [name for name in ESTIMATORS if name.startswith("physics-vae")]
+LEARNED = [name for name in ESTIMATORS if name.startswith(("physics-vae", "neural-srp", "cross3d"))]
 
 
 @pytest.fixture(params=list(ESTIMATORS))
@@ -46,6 +48,11 @@ class Corpus:
     array: MicArray
     signals: list[np.ndarray]
     doa: np.ndarray
+
+    @property
+    def labels(self) -> list[np.ndarray]:
+        """The truth of all recordings at no tracker's rate; those that learn without labels leave it alone."""
+        return [self.rows(k) for k in range(len(self.signals))]
 
     def truth(self, k: int, hop: int = 768, win: int = 1024) -> np.ndarray:
         n_frames = 1 + (self.signals[k].shape[1] - win) // hop
