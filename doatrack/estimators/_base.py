@@ -20,12 +20,13 @@ from doatrack._validation import (
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import align_truth, per_recording, sort_arguments
 from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._several_sources import follow_sources, peaks_of_frames, score_sources, track_of
 from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_frames, transition_of
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import WINDOWS, FrameSettings
 from doatrack.geometry import DirectionGrid, MicArray
 from doatrack.metrics import mean_angular_error_deg
-from doatrack.tracking import MotionModel, Track, Transition
+from doatrack.tracking import MotionModel, Transition
 
 __all__ = ["BaseTracker"]
 
@@ -47,6 +48,9 @@ class BaseTracker(BaseEstimator):
     window: str
     speed_of_sound: float
     motion: MotionModel | None
+    n_sources: int = 1
+    _sources_from_maps = False
+    """Whether several sources are the separated peaks of the log-likelihoods that `_estimate` gives."""
     array_: MicArray
     grid_: DirectionGrid
 
@@ -100,9 +104,9 @@ class BaseTracker(BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_frames, 3), or a batch or list of them
+        ndarray of shape (n_frames, 3), or a batch or list of them; (n_frames, n_sources, 3) for several sources
             Unit vectors in the array's coordinates (x front, y left, z up), in the container of `X`. Frames
-            without sound have a row too, of no meaning.
+            without sound have a row too, of no meaning. A source keeps its place on the axis of sources.
 
         Raises
         ------
@@ -115,7 +119,7 @@ class BaseTracker(BaseEstimator):
         return recordings.mirror([self._joined(recordings, k, smoothing).doa for k in range(len(recordings))])
 
     def track(self, X: Signals, smoothing: Smoothing = "smoother") -> Any:
-        """Return a `Track` per recording: times, directions, uncertainty and activity.
+        """Return a `Track` per recording: times, directions, uncertainty and activity; for several a `MultiTrack`.
 
         Parameters
         ----------
@@ -126,14 +130,14 @@ class BaseTracker(BaseEstimator):
 
         Returns
         -------
-        Track or list of Track
+        Track or list of Track; MultiTrack or list of MultiTrack for several sources
         """
         recordings = self._recordings(X)
         tracks = []
         for k in range(len(recordings)):
             frames = self._joined(recordings, k, smoothing)
             times = self.frame_times(len(frames.doa))
-            tracks.append(Track(times, frames.doa, frames.concentration, frames.credible_angle, frames.activity))
+            tracks.append(track_of(times, frames))
         return recordings.mirror(tracks)
 
     def score(self, X: Signals, y: Any = None, sample_weight: Any = None) -> float:
@@ -151,10 +155,20 @@ class BaseTracker(BaseEstimator):
         Returns
         -------
         float
+
+        Notes
+        -----
+        With several sources it is the negative mean OSPA distance (`doatrack.metrics.ospa_deg`), which counts what is
+        missed or invented as 30 degrees; truth is rows (n_sources, n_rows, 5), or (n_frames, n_true, 3) where NaN
+        means that a source is silent.
         """
         recordings = self._recordings(X)
         truth = per_recording("y", y, recordings)
         weights = per_recording("sample_weight", sample_weight, recordings)
+        if self._sources_from_maps and self.n_sources > 1 and truth is not None:
+            parts = [self._joined(recordings, k, None) for k in range(len(recordings))]
+            times = [self.frame_times(len(part.doa)) for part in parts]
+            return score_sources(truth, [p.doa for p in parts], [p.activity for p in parts], times, weights)
         rows = []
         for k in range(len(recordings)):
             frames = self._estimate(recordings, k, evidence=truth is None)
@@ -262,9 +276,14 @@ class BaseTracker(BaseEstimator):
     def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
         """Return the frames of one recording, joined by the motion model where that is wanted."""
         check_smoothing(smoothing)
-        if smoothing is None:
+        several = self._sources_from_maps and self.n_sources > 1
+        if smoothing is None and not several:
             return self._estimate(recordings, index)
         frames = self._estimate(recordings, index, maps=True)
+        if smoothing is None:
+            return peaks_of_frames(frames, self.grid_, self.n_sources, refine=getattr(self, "refine", True))
+        if several:
+            return follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
         return join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing)
 
     def _transition(self, own_grid: bool) -> Transition:
@@ -292,6 +311,7 @@ class BaseTracker(BaseEstimator):
         check_int("hop_length", self.hop_length, 1)
         check_choice("window", self.window, WINDOWS)
         check_real("speed_of_sound", self.speed_of_sound, 100.0, 10000.0)
+        check_int("n_sources", self.n_sources, 1)
         if self.motion is not None and not isinstance(self.motion, MotionModel):
             raise InvalidInputError(
                 f"motion must be a doatrack.tracking.MotionModel or None for the usual one, got {self.motion!r}."

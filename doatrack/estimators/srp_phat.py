@@ -43,6 +43,8 @@ class SRPPHAT(BaseTracker):
         Which microphone pairs are summed, counted from 0.
     refine : bool
         Whether to look for the maximum between grid directions, by a parabola.
+    n_sources : int
+        Sources at a time: the highest separated peaks of the map, at least 20 degrees apart.
     azimuth_range_deg, elevation_range_deg : (float, float), optional
         Search region in degrees: from, to, counter-clockwise from front; lowest, highest.
     sample_rate : int
@@ -87,6 +89,8 @@ class SRPPHAT(BaseTracker):
     (2, 3)
     """
 
+    _sources_from_maps = True
+
     def __init__(
         self,
         array: MicArray | None = None,
@@ -95,6 +99,7 @@ class SRPPHAT(BaseTracker):
         n_directions: int = 2048,
         pairs: Literal["all"] | Sequence[tuple[int, int]] = "all",
         refine: bool = True,
+        n_sources: int = 1,
         azimuth_range_deg: tuple[float, float] | None = None,
         elevation_range_deg: tuple[float, float] | None = None,
         sample_rate: int = 16000,
@@ -112,6 +117,7 @@ class SRPPHAT(BaseTracker):
         self.n_directions = n_directions
         self.pairs = pairs
         self.refine = refine
+        self.n_sources = n_sources
         self.azimuth_range_deg = azimuth_range_deg
         self.elevation_range_deg = elevation_range_deg
         self.sample_rate = sample_rate

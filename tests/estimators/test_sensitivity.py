@@ -29,6 +29,7 @@ SRP_CHANGES = {
     "n_directions": 600,
     "pairs": [(0, 1), (1, 2), (0, 3)],
     "refine": False,
+    "n_sources": 2,
     "azimuth_range_deg": (-20.0, 20.0),
     "elevation_range_deg": (60.0, 90.0),
     "sample_rate": 8000,
@@ -46,6 +47,7 @@ VAE_CHANGES = {
     "array": OTHER_ARRAY,
     "encoder": ("paper", {"prior": "uniform"}),
     "prior": "uniform",
+    "features": "phat",
     "width": 8,
     "n_directions": 300,
     "gamma": 3.0,
@@ -88,7 +90,7 @@ def test_every_parameter_has_an_entry():
 def seen(estimator, signals):
     """What can be seen of a fitted estimator from outside, as one array."""
     parts = [
-        np.concatenate([t.doa.ravel(), t.credible_angle])
+        np.concatenate([t.doa.ravel(), t.credible_angle.ravel()])
         for smoothing in (None, "smoother")
         for t in estimator.track(signals, smoothing=smoothing)
     ]
