@@ -83,7 +83,8 @@ class FrameInference:
         return tuple(row[skip:] for row in rows)
 
     def _bound(self, posterior: GridPosterior | VonMisesFisher, gcc: Tensor, gamma: float, beta: float) -> Tensor:
-        whole = fill_pooling_windows(gcc, self._encoder.time_pooling)
+        heard = gcc[..., : len(self._geometry.lags)]
+        whole = fill_pooling_windows(heard, self._encoder.time_pooling)
         target = delay_target(to_time_axis(whole, posterior.batch_shape[1]), gamma)
         seeded = torch.Generator().manual_seed(0)  # a score must be repeatable
         physics = physics_loss(posterior, target, self._decoder, self._geometry, generator=seeded)

@@ -83,7 +83,7 @@ class UnsupervisedTask:
         blur = self._schedule.blur_at(progress)
         terms = variational_loss(
             self._encoder(gcc, geometry),
-            gcc,
+            gcc[..., : len(geometry.lags)],
             activity,
             self._decoder,
             geometry,

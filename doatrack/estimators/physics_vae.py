@@ -20,7 +20,7 @@ from doatrack.estimators._learned import LearnedTracker
 from doatrack.estimators._learning import Schedule, UnsupervisedTask
 from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError
-from doatrack.features import GCCExtractor
+from doatrack.features import GCCExtractor, GCCFeatures
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
 from doatrack.networks import PairGeometry, PhysicsDecoder
 from doatrack.persistence import pretrained_file
@@ -50,6 +50,9 @@ class PhysicsVAETracker(LearnedTracker):
     prior : {"motion", "uniform"}
         What directions are expected before listening: a slowly moving source (encoder "map" only), or any direction
         in any frame, as in the paper.
+    features : {"whitened", "snr", "phat"} or GCCFeatures
+        How correlations are weighted before anything is learned from them (docs/features.md): "phat" is the paper's
+        setting, "whitened" survives an interferer.
     width : int, optional
         Channels of the encoder's layers; None is 16 for "map", 128 for "paper".
     n_directions : int
@@ -133,6 +136,7 @@ class PhysicsVAETracker(LearnedTracker):
         *,
         encoder: Literal["map", "paper"] = "map",
         prior: Literal["motion", "uniform"] = "motion",
+        features: Literal["whitened", "snr", "phat"] | GCCFeatures = "whitened",
         width: int | None = None,
         n_directions: int = 1024,
         gamma: float = 10.0,
@@ -166,6 +170,7 @@ class PhysicsVAETracker(LearnedTracker):
         self.array = array
         self.encoder = encoder
         self.prior = prior
+        self.features = features
         self.width = width
         self.n_directions = n_directions
         self.gamma = gamma
@@ -220,6 +225,7 @@ class PhysicsVAETracker(LearnedTracker):
             array,
             encoder="paper",
             prior="uniform",
+            features="phat",
             gamma=4.0,
             gamma_initial=1.0,
             sigma=2.2,
@@ -266,6 +272,7 @@ class PhysicsVAETracker(LearnedTracker):
         super()._check_parameters()
         check_choice("encoder", self.encoder, ENCODERS)
         check_choice("prior", self.prior, _PRIORS)
+        GCCFeatures.of(self.features)
         if self.prior == "motion" and self.encoder == "paper":
             raise InvalidInputError(
                 "prior='motion' needs a posterior over a grid, encoder='map'; with encoder='paper' use prior='uniform'."
@@ -288,7 +295,7 @@ class PhysicsVAETracker(LearnedTracker):
         self.seed_ = self._seed()
         self.grid_ = self._search_grid()
         self.array_ = self.fitted_array_ = array
-        self.encoder_ = build_encoder(self.encoder, self.width, self.seed_).eval()
+        self.encoder_ = build_encoder(self.encoder, self.width, self.seed_, GCCFeatures.of(self.features)).eval()
         self.decoder_ = PhysicsDecoder(self.sigma)
         self.history_: list[dict[str, float]] = []
         self.concentration_scale_ = 1.0
@@ -296,7 +303,7 @@ class PhysicsVAETracker(LearnedTracker):
     def _go_on(self, array: MicArray | None) -> None:
         """Follow the parameters that were set after the weights were made, or say why these cannot."""
         self._same_array(array)
-        wanted, made = (m.state_dict() for m in (build_encoder(self.encoder, self.width, 0), self.encoder_))
+        wanted, made = (m.state_dict() for m in (build_encoder(self.encoder, self.width, 0, GCCFeatures.of(self.features)), self.encoder_))
         if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in made.items()}:
             raise InvalidInputError(
                 f"The learned weights do not fit encoder={self.encoder!r} with width={self.width!r}. "
@@ -333,7 +340,7 @@ class PhysicsVAETracker(LearnedTracker):
         motion = self.motion_concentration if self.prior == "motion" else None
         task = UnsupervisedTask(encoder, decoder, runtime.geometry.to(self.device), schedule, motion)
         extractor = runtime.extractor
-        with self._new_store(len(extractor.mic_pairs), len(extractor.lags)) as store:
+        with self._new_store(len(extractor.mic_pairs), extractor.n_columns) as store:
             store_features(recordings, extractor, store, activity, self.verbose)
             self._train(
                 nn.ModuleDict({"encoder": encoder, "decoder": decoder}),
@@ -384,7 +391,7 @@ class PhysicsVAETracker(LearnedTracker):
         self.grid_ = self._search_grid()
         self._restore_learned(values)
         self.concentration_scale_ = float(values["concentration_scale"])
-        self.encoder_ = build_encoder(self.encoder, self.width, self.seed_).eval()
+        self.encoder_ = build_encoder(self.encoder, self.width, self.seed_, GCCFeatures.of(self.features)).eval()
         self.decoder_ = PhysicsDecoder(self.sigma)
         self._set_weights(arrays)
 
@@ -397,6 +404,10 @@ class _Tables:
 
     def __init__(self, tracker: PhysicsVAETracker) -> None:
         self.extractor = GCCExtractor(
-            tracker.array_, tracker._frames(), speed_of_sound=tracker.speed_of_sound, **lag_settings(tracker.encoder)
+            tracker.array_,
+            tracker._frames(),
+            features=GCCFeatures.of(tracker.features),
+            speed_of_sound=tracker.speed_of_sound,
+            **lag_settings(tracker.encoder),
         )
         self.geometry = PairGeometry.of(self.extractor, tracker.grid_)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from doatrack.distributions.grid_posterior import GridPosterior
-from doatrack.features.srp_map import steered_map
+from doatrack.features.srp_map import srp_map, steered_map
 from doatrack.networks.pair_geometry import PairGeometry
 
 __all__ = ["MapEncoder"]
@@ -71,22 +71,22 @@ class MapEncoder(nn.Module):
         -------
         GridPosterior of batch shape (n_recordings, n_frames)
         """
-        n_lags = len(geometry.lags)
-        corrected = self.correct(gcc[..., :n_lags], geometry.lags)
-        logits = steered_map(torch.cat([corrected, gcc[..., n_lags:]], dim=-1), geometry.steering())
-        return GridPosterior(logits, geometry.directions)
+        n_lags, steering = len(geometry.lags), geometry.steering()
+        correction = self.correction_of(gcc[..., :n_lags], geometry.lags)
+        # what is divided is what was heard: a correction over a deep null would be blown up
+        shape = self.input_scale * steered_map(gcc, steering) + srp_map(correction, steering)
+        return GridPosterior(6 * F.softplus(self.raw_scale) * shape, geometry.directions)
 
-    def correct(self, gcc: Tensor, lags: Tensor) -> Tensor:
-        """Return the corrected correlations, of the shape of `gcc`, in the scale of log-likelihoods."""
-        scaled = self.input_scale * gcc.transpose(1, 2)
-        image = scaled.flatten(0, 1)[:, None]
+    def correction_of(self, gcc: Tensor, lags: Tensor) -> Tensor:
+        """Return what is added to correlations, of the shape of `gcc`."""
+        image = (self.input_scale * gcc).transpose(1, 2).flatten(0, 1)[:, None]
         place = (lags / lags.abs().max().clamp_min(1.0)).expand_as(image)
         hidden = torch.cat([image, place], dim=1)
         for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             step = F.silu(norm(convolution(F.pad(hidden, (_LAG // 2, _LAG // 2, _TIME - 1, 0)))))
             hidden = step if k == 0 else hidden + step
-        out = (image + self.correction(hidden)).view(scaled.shape).transpose(1, 2)
-        return 6 * F.softplus(self.raw_scale) * out
+        n_recordings, _, n_pairs, _ = gcc.shape
+        return self.correction(hidden).unflatten(0, (n_recordings, n_pairs))[:, :, 0].transpose(1, 2)
 
 
 class _ChannelNorm(nn.Module):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from doatrack.distributions.mixture import VonMisesFisherMixture
 from doatrack.distributions.von_mises_fisher import VonMisesFisher
+from doatrack.networks.folded_block import can_be_folded, folded_block
 from doatrack.networks.pair_geometry import PairGeometry
 
 __all__ = ["PairEncoder", "fill_pooling_windows"]
@@ -140,6 +141,8 @@ class _Block(nn.Module):
         self.pool = nn.MaxPool2d(pool)
 
     def forward(self, x: Tensor, place: Tensor) -> Tensor:
+        if can_be_folded(self.norm, self.activation):
+            return folded_block(x, self.convolution, self.norm, self.activation, self.pool, self.metadata(place))
         biased = self.convolution(x) + self.metadata(place)[..., None, None]
         out: Tensor = self.pool(self.activation(self.norm(biased)))
         return out

@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="2fdd04d0890c2e318ee3e8e74d9be672543197582b0327aa1a41b530ece6e53f",
+        sha256="b133c7e2ccb1f13bc60e3c32fe44b5711f11c73ee14e80a99d75cc12a1070040",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }

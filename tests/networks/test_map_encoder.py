@@ -119,7 +119,8 @@ def test_it_knows_neither_positions_nor_directions(extractor, geometry, generato
     moved = dataclasses.replace(geometry, positions=geometry.positions + 1, delays=0 * geometry.delays)
     finer = PairGeometry.of(extractor, DirectionGrid.quasi_uniform(500))
     with torch.no_grad():
-        assert torch.equal(trained.correct(gcc, geometry.lags), trained.correct(gcc, moved.lags))
+        same = [trained.correction_of(gcc, g.lags) for g in (geometry, moved)]
+        assert torch.equal(*same)
         assert trained(gcc, finer).logits.shape == (1, 12, 500)
 
 
