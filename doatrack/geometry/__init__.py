@@ -1,5 +1,6 @@
 """Where microphones are, which directions there are, and the time differences that follow."""
 
+from doatrack.geometry.ambiguity import Ambiguity, array_ambiguity
 from doatrack.geometry.coordinates import (
     azimuth_colatitude_deg_to_unit,
     azimuth_colatitude_to_unit,
@@ -26,6 +27,7 @@ from doatrack.geometry.tdoa import speed_of_sound, tdoa_far_field, tdoa_near_fie
 
 __all__ = [
     "SPEED_OF_SOUND",
+    "Ambiguity",
     "DirectionGrid",
     "MicArray",
     "PeakFinder",
@@ -33,6 +35,7 @@ __all__ = [
     "Preset",
     "SeparatedPeaks",
     "Shift",
+    "array_ambiguity",
     "azimuth_colatitude_deg_to_unit",
     "azimuth_colatitude_to_unit",
     "azimuth_elevation_deg_to_unit",
