@@ -56,8 +56,8 @@ MethodOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="srp-phat (classical, needs no model), physics-vae (learned without labels; knows its uncertainty), or "
-        "neural-srp and cross3d (learned from known directions; need --model).",
+        help="srp-phat, music, norm-music, dml and esprit (classical, need no model), physics-vae (learned without "
+        "labels; knows its uncertainty), or neural-srp and cross3d (learned from known directions; need --model).",
     ),
 ]
 ModelOption = Annotated[

@@ -7,7 +7,7 @@ import numpy as np
 
 from doatrack._validation import check_choice
 from doatrack.cli._arguments import missing_array, note_ambiguity
-from doatrack.estimators import SRPPHAT, Cross3DTracker, NeuralSRPTracker, PhysicsVAETracker, load
+from doatrack.estimators import DML, ESPRIT, MUSIC, SRPPHAT, Cross3DTracker, NeuralSRPTracker, PhysicsVAETracker, load
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import MicArray
 
@@ -15,10 +15,15 @@ __all__ = ["METHODS", "Trackers"]
 
 METHODS = {
     "srp-phat": SRPPHAT,
+    "music": MUSIC,
+    "norm-music": MUSIC,
+    "dml": DML,
+    "esprit": ESPRIT,
     "physics-vae": PhysicsVAETracker,
     "neural-srp": NeuralSRPTracker,
     "cross3d": Cross3DTracker,
 }
+_PARAMETERS: dict[str, dict[str, Any]] = {"music": {"normalised": False}, "norm-music": {"normalised": True}}
 _ONLY_FITTED = ("neural-srp", "cross3d")
 
 _SHIPPED = "nao_head_12"
@@ -34,7 +39,7 @@ class Trackers:
     method : str
         One of `METHODS`.
     model : path, optional
-        A model file; None is the shipped tracker, or for SRP-PHAT none. The supervised methods need one.
+        A model file; None is the shipped tracker, or for the classical methods none. The supervised methods need one.
     azimuth, elevation : (float, float), optional
         Search region in degrees.
 
@@ -72,8 +77,8 @@ class Trackers:
     def _load(self) -> Any:
         if self._model is not None:
             loaded = load(self._model)
-            if not isinstance(loaded, METHODS[self.method]):
-                fitting = [f" Use --method {name}." for name, kind in METHODS.items() if isinstance(loaded, kind)]
+            if not _is(loaded, self.method):
+                fitting = [f" Use --method {name}." for name in METHODS if _is(loaded, name)]
                 raise InvalidInputError(
                     f"{self._model} holds a {type(loaded).__name__}, which is not what --method {self.method} names."
                     + "".join(fitting)
@@ -88,7 +93,7 @@ class Trackers:
 
     def _make(self, array: MicArray) -> Any:
         if self._learned is None:
-            tracker = SRPPHAT()
+            tracker = METHODS[self.method](**_PARAMETERS.get(self.method, {}))
             # nothing is learned from the sound: only the geometry counts
             tracker.fit(np.zeros((array.n_mics, tracker.win_length), dtype=np.float32), array)
         else:
@@ -99,3 +104,9 @@ class Trackers:
         if region == (None, None):
             note_ambiguity(array)
         return tracker
+
+
+def _is(tracker: Any, method: str) -> bool:
+    """Return whether a tracker is what a method's name stands for."""
+    wanted = _PARAMETERS.get(method, {})
+    return isinstance(tracker, METHODS[method]) and all(getattr(tracker, name) == wanted[name] for name in wanted)
