@@ -6,6 +6,8 @@ Every message says what was checked, the rule, what came, and a way out.
 import difflib
 import math
 import numbers
+import os
+import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +21,7 @@ __all__ = [
     "check_bool",
     "check_choice",
     "check_int",
+    "check_path",
     "check_probability",
     "check_real",
     "check_unit_vectors",
@@ -50,6 +53,18 @@ def check_bool(name: str, value: object) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise InvalidInputError(f"{name} must be True or False, got {value!r} of type {type(value).__name__}.")
+
+
+def check_path(name: str, value: object) -> pathlib.Path:
+    """Return `value` as a path if it names a place; an empty text would mean the current folder."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise InvalidInputError(f"{name} must be a path, got {value!r} of type {type(value).__name__}.")
+    place = os.fspath(value)
+    if not isinstance(place, str):
+        raise InvalidInputError(f"{name} must be a path of text, got bytes. Decode it with os.fsdecode.")
+    if not place or "\0" in place:
+        raise InvalidInputError(f"{name} must name a file or folder, got {place!r}. The current folder is '.'.")
+    return pathlib.Path(place)
 
 
 def check_int(name: str, value: object, minimum: int | None = None, maximum: int | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from doatrack._validation import did_you_mean
+from doatrack._validation import check_path, did_you_mean
 from doatrack.estimators._base import BaseTracker
 from doatrack.exceptions import InvalidInputError, ModelFileError
 from doatrack.features import GCCFeatures
@@ -54,6 +54,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     ------
     ModelFileError
         If the file is damaged, of another version, holds a pickle, or names an unknown estimator.
+    InvalidInputError
+        If `path` is none.
 
     Examples
     --------
@@ -65,7 +67,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     ...     doatrack.load(f"{folder}/srp.safetensors").array_ == array
     True
     """
-    header, arrays = read_model_file(pathlib.Path(path))
+    header, arrays = read_model_file(check_path("path", path))
     classes = {c.__name__: c for c in _subclasses(BaseTracker)}
     name = str(header.get("estimator"))
     if name not in classes:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from doatrack._validation import check_bool, check_int, check_real
+from doatrack._validation import check_bool, check_int, check_path, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._base import BaseTracker
@@ -150,6 +150,8 @@ class LearnedTracker(BaseTracker):
         for name in ("n_epochs", "batch_size", "crop_frames"):
             check_int(name, getattr(self, name), 1)
         check_bool("warm_start", self.warm_start)
+        if self.checkpoint is not None:
+            check_path("checkpoint", self.checkpoint)
         check_int("verbose", self.verbose, 0)
         check_device(self.device)
 

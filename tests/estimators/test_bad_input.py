@@ -108,3 +108,24 @@ def test_model_file_that_cannot_track_is_refused_when_loaded(fitted, tmp_path, p
     write_model_file(path, header, tensors)
     with pytest.raises(ModelFileError, match="does not hold a complete SRPPHAT"):
         doatrack.load(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (None, "path must be a path, got None of type NoneType"),
+        (3, "path must be a path, got 3 of type int"),
+        (b"model", "path must be a path, got b'model' of type bytes"),
+        ("", r"path must name a file or folder, got ''\. The current folder is '\.'"),
+        ("a\0b", "path must name a file or folder"),
+    ],
+)
+def test_what_is_no_path_is_not_loaded(path, message):
+    with pytest.raises(InvalidInputError, match=message):
+        doatrack.load(path)
+
+
+@pytest.mark.parametrize("checkpoint", ["", 5])
+def test_a_checkpoint_without_a_name_does_not_mean_the_current_folder(quick, signals, array, checkpoint):
+    with pytest.raises(InvalidInputError, match="checkpoint must"):
+        quick(checkpoint=checkpoint).fit(signals[0], array)
