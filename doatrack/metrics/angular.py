@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from doatrack._validation import FloatArray, check_array, check_real
 from doatrack.exceptions import InvalidInputError
+from doatrack.geometry import Ambiguity
 from doatrack.metrics._frames import CountedFrames, Directions, FrameValues, pool_frames
 
 __all__ = [
@@ -58,8 +59,13 @@ def angular_error(doa_true: ArrayLike, doa_pred: ArrayLike) -> FloatArray:
     return np.asarray(np.arctan2(np.linalg.norm(np.cross(first, second), axis=-1), (first * second).sum(axis=-1)))
 
 
-def _errors_deg(frames: CountedFrames) -> FloatArray:
-    return np.degrees(angular_error(frames.doa_true, frames.doa_pred))
+def _errors(frames: CountedFrames, ambiguity: Ambiguity | None = None) -> FloatArray:
+    nearest = frames.doa_pred if ambiguity is None else ambiguity.nearest(frames.doa_pred, frames.doa_true)
+    return angular_error(frames.doa_true, nearest)
+
+
+def _errors_deg(frames: CountedFrames, ambiguity: Ambiguity | None = None) -> FloatArray:
+    return np.degrees(_errors(frames, ambiguity))
 
 
 def _weighted_mean(values: FloatArray, weight: FloatArray) -> float:
@@ -67,7 +73,12 @@ def _weighted_mean(values: FloatArray, weight: FloatArray) -> float:
 
 
 def mean_angular_error_deg(
-    y_true: Directions, y_pred: Directions, sample_weight: FrameValues = None, *, frame_times: FrameValues = None
+    y_true: Directions,
+    y_pred: Directions,
+    sample_weight: FrameValues = None,
+    *,
+    frame_times: FrameValues = None,
+    ambiguity: Ambiguity | None = None,
 ) -> float:
     """Return the mean angle between true and estimated directions, in degrees (MAE).
 
@@ -81,6 +92,9 @@ def mean_angular_error_deg(
         Weights of the frames, such as their activity; None counts all frames alike.
     frame_times : array-like of shape (n_frames,), or list of such, optional
         Seconds of the frames of `y_pred`; needed where `y_true` holds truth rows.
+    ambiguity : Ambiguity, optional
+        What the array cannot tell apart (`doatrack.geometry.array_ambiguity`): of all directions with the same delays
+        the one nearest to the truth counts. None counts the direction given.
 
     Returns
     -------
@@ -100,11 +114,16 @@ def mean_angular_error_deg(
     0.0
     """
     frames = pool_frames(y_true, y_pred, sample_weight, frame_times)
-    return _weighted_mean(_errors_deg(frames), frames.weight)
+    return _weighted_mean(_errors_deg(frames, ambiguity), frames.weight)
 
 
 def root_mean_square_angular_error_deg(
-    y_true: Directions, y_pred: Directions, sample_weight: FrameValues = None, *, frame_times: FrameValues = None
+    y_true: Directions,
+    y_pred: Directions,
+    sample_weight: FrameValues = None,
+    *,
+    frame_times: FrameValues = None,
+    ambiguity: Ambiguity | None = None,
 ) -> float:
     """Return the root of the mean squared angle between true and estimated directions, in degrees (RMSE).
 
@@ -113,7 +132,7 @@ def root_mean_square_angular_error_deg(
 
     Parameters
     ----------
-    y_true, y_pred, sample_weight, frame_times
+    y_true, y_pred, sample_weight, frame_times, ambiguity
         As in `mean_angular_error_deg`.
 
     Examples
@@ -122,11 +141,16 @@ def root_mean_square_angular_error_deg(
     63.64
     """
     frames = pool_frames(y_true, y_pred, sample_weight, frame_times)
-    return _weighted_mean(_errors_deg(frames) ** 2, frames.weight) ** 0.5
+    return _weighted_mean(_errors_deg(frames, ambiguity) ** 2, frames.weight) ** 0.5
 
 
 def median_angular_error_deg(
-    y_true: Directions, y_pred: Directions, sample_weight: FrameValues = None, *, frame_times: FrameValues = None
+    y_true: Directions,
+    y_pred: Directions,
+    sample_weight: FrameValues = None,
+    *,
+    frame_times: FrameValues = None,
+    ambiguity: Ambiguity | None = None,
 ) -> float:
     """Return the median angle between true and estimated directions, in degrees.
 
@@ -134,7 +158,7 @@ def median_angular_error_deg(
 
     Parameters
     ----------
-    y_true, y_pred, sample_weight, frame_times
+    y_true, y_pred, sample_weight, frame_times, ambiguity
         As in `mean_angular_error_deg`.
 
     Examples
@@ -143,7 +167,7 @@ def median_angular_error_deg(
     90.0
     """
     frames = pool_frames(y_true, y_pred, sample_weight, frame_times)
-    errors = _errors_deg(frames)
+    errors = _errors_deg(frames, ambiguity)
     order = np.argsort(errors)
     errors, below = errors[order], np.cumsum(frames.weight[order])
     middle = [min(int(np.searchsorted(below, below[-1] / 2, side=side)), len(errors) - 1) for side in ("left", "right")]
@@ -157,12 +181,13 @@ def share_within(
     *,
     tolerance_deg: float = 10.0,
     frame_times: FrameValues = None,
+    ambiguity: Ambiguity | None = None,
 ) -> float:
     """Return the share of frames whose error is at most a tolerance, from 0 to 1.
 
     Parameters
     ----------
-    y_true, y_pred, sample_weight, frame_times
+    y_true, y_pred, sample_weight, frame_times, ambiguity
         As in `mean_angular_error_deg`.
     tolerance_deg : float
         In degrees, 0 to 180.
@@ -174,7 +199,7 @@ def share_within(
     """
     tolerance = check_real("tolerance_deg", tolerance_deg, 0.0, 180.0)
     frames = pool_frames(y_true, y_pred, sample_weight, frame_times)
-    return _weighted_mean((_errors_deg(frames) <= tolerance).astype(np.float64), frames.weight)
+    return _weighted_mean((_errors_deg(frames, ambiguity) <= tolerance).astype(np.float64), frames.weight)
 
 
 def mean_azimuth_error_deg(
@@ -234,6 +259,7 @@ def cone_coverage(
     sample_weight: FrameValues = None,
     *,
     frame_times: FrameValues = None,
+    ambiguity: Ambiguity | None = None,
 ) -> float:
     """Return the share of frames whose true direction lies within the credible cone, from 0 to 1.
 
@@ -242,7 +268,7 @@ def cone_coverage(
 
     Parameters
     ----------
-    y_true, y_pred, sample_weight, frame_times
+    y_true, y_pred, sample_weight, frame_times, ambiguity
         As in `mean_angular_error_deg`.
     credible_angle : float, array-like of shape (n_frames,), or list of such
         Half-angle of the cone around `y_pred` in radians, from 0 to pi.
@@ -263,5 +289,5 @@ def cone_coverage(
             "credible_angle must lie between 0 and pi radians in every counted frame, got values from "
             f"{frames.value.min():g} to {frames.value.max():g}. A tracker without uncertainty has no coverage."
         )
-    inside = angular_error(frames.doa_true, frames.doa_pred) <= frames.value
+    inside = _errors(frames, ambiguity) <= frames.value
     return _weighted_mean(inside.astype(np.float64), frames.weight)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from doatrack._validation import FloatArray, check_frame_values, check_same_length, check_times, check_unit_vectors
 from doatrack.exceptions import InvalidInputError
+from doatrack.geometry.ambiguity import Ambiguity
 from doatrack.geometry.coordinates import unit_to_azimuth_elevation
 from doatrack.tracking import track_files
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import pandas
 
 __all__ = ["Track"]
+
+_NOTHING = Ambiguity()
+_COLUMNS = ("times", "doa", "concentration", "credible_angle", "activity")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +39,9 @@ class Track:
         where unknown.
     activity : array-like of bool, shape (n_frames,)
         Whether the frame holds sound of a source. The direction of a silent frame means little.
+    ambiguity : Ambiguity
+        What the array could not tell apart: nothing, a direction and its mirror image (microphones in a plane), or a
+        cone of directions (on a line). `alternatives` has the other directions. Files do not keep it.
 
     Raises
     ------
@@ -43,7 +50,8 @@ class Track:
 
     Notes
     -----
-    The arrays are copied and read-only. Two tracks are equal if all their values are (NaN equals NaN).
+    The arrays are copied and read-only. Two tracks are equal if all their values are (NaN equals NaN), whatever their
+    ambiguity.
 
     Examples
     --------
@@ -57,6 +65,7 @@ class Track:
     concentration: FloatArray
     credible_angle: FloatArray
     activity: NDArray[np.bool_]
+    ambiguity: Ambiguity = _NOTHING
 
     def __post_init__(self) -> None:
         times = check_times("times", self.times)
@@ -68,18 +77,20 @@ class Track:
         hint = " It is in radians: convert degrees with numpy.radians."
         angle = check_frame_values("credible_angle", self.credible_angle, len(times), maximum=np.pi + 1e-6, hint=hint)
         columns = (times, doa, concentration, angle, _check_activity(self.activity, len(times)))
-        for field, column in zip(dataclasses.fields(self), columns, strict=True):
+        for name, column in zip(_COLUMNS, columns, strict=True):
             own = np.array(column)
             own.setflags(write=False)
-            object.__setattr__(self, field.name, own)
+            object.__setattr__(self, name, own)
+        if not isinstance(self.ambiguity, Ambiguity):
+            raise InvalidInputError(
+                f"ambiguity must be an Ambiguity, got {type(self.ambiguity).__name__}. "
+                "doatrack.geometry.array_ambiguity(array) returns that of an array."
+            )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Track):
             return NotImplemented
-        return all(
-            np.array_equal(getattr(self, field.name), getattr(other, field.name), equal_nan=True)
-            for field in dataclasses.fields(self)
-        )
+        return all(np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True) for name in _COLUMNS)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and unpickled tracks pass the constructor, so that their arrays are read-only too.
@@ -95,6 +106,14 @@ class Track:
     def n_frames(self) -> int:
         """The number of frames."""
         return len(self.times)
+
+    @property
+    def alternatives(self) -> FloatArray:
+        """Other directions with the same delays, (n_frames, n_alternatives, 3).
+
+        None for a 3-D array, the mirror image for a planar one, 35 on the cone for a linear one.
+        """
+        return self.ambiguity.equivalent(self.doa)[:, 1:]
 
     @property
     def azimuth(self) -> FloatArray:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from doatrack.exceptions import InvalidInputError
+from doatrack.geometry import Ambiguity
 from doatrack.metrics import (
     angular_error,
     cone_coverage,
@@ -189,3 +190,19 @@ def test_wrong_input_is_named(arguments, message):
 def test_tolerance_is_checked():
     with pytest.raises(InvalidInputError, match="tolerance_deg must be at least 0 and at most 180, got -1"):
         share_within(FRONT, FRONT, tolerance_deg=-1)
+
+
+def test_errors_modulo_an_ambiguity_count_the_nearest_of_equal_directions():
+    flat = Ambiguity("mirror", (0.0, 0.0, 1.0))
+    truth = [[0.6, 0, 0.8], [1.0, 0, 0]]
+    estimate = [[0.6, 0, -0.8], [0, 1.0, 0]]
+    assert mean_angular_error_deg(truth, estimate, ambiguity=flat) == pytest.approx(45)
+    assert median_angular_error_deg(truth, estimate, ambiguity=flat) == pytest.approx(45)
+    assert root_mean_square_angular_error_deg(truth, estimate, ambiguity=flat) == pytest.approx(90 / 2**0.5)
+    assert share_within(truth, estimate, tolerance_deg=1.0, ambiguity=flat) == 0.5
+    assert cone_coverage(truth, estimate, 0.01, ambiguity=flat) == 0.5
+    assert cone_coverage(truth, estimate, 0.01) == 0
+    assert mean_angular_error_deg(truth, estimate) > 90
+    line = Ambiguity("cone", (1.0, 0.0, 0.0))
+    assert mean_angular_error_deg(truth[:1], [[0.6, -0.8, 0]], ambiguity=line) == pytest.approx(0, abs=1e-6)
+    assert mean_angular_error_deg(truth, estimate, ambiguity=Ambiguity()) == mean_angular_error_deg(truth, estimate)

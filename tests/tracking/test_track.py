@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import errno
 import json
 import os
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doatrack.exceptions import InvalidInputError
+from doatrack.geometry import Ambiguity
 from doatrack.metrics import angular_error
 from doatrack.tracking import Track, is_track_csv
 
@@ -256,3 +258,19 @@ def test_an_empty_track_writes_a_header(tmp_path):
     track.to_csv(tmp_path / "a.csv")
     assert Track.from_csv(tmp_path / "a.csv") == track
     assert repr(track) == "Track(no frames)"
+
+
+def test_an_ambiguous_track_offers_the_other_directions(tmp_path):
+    doa = [[0.6, 0, 0.8], [0, 1.0, 0], [np.nan] * 3]
+    flat = Ambiguity("mirror", (0.0, 0.0, 1.0))
+    track = Track([0.1, 0.2, 0.3], doa, [1.0] * 3, [0.1] * 3, [True] * 3, flat)
+    np.testing.assert_array_equal(track.alternatives[:, 0], [[0.6, 0, -0.8], [0, 1.0, 0], [np.nan] * 3])
+    assert pickle.loads(pickle.dumps(track)).ambiguity == flat
+    plain = Track([0.1, 0.2, 0.3], doa, [1.0] * 3, [0.1] * 3, [True] * 3)
+    assert plain == track
+    assert plain.alternatives.shape == (3, 0, 3)
+    line = dataclasses.replace(track, ambiguity=Ambiguity("cone", (1.0, 0.0, 0.0)))
+    assert line.alternatives.shape == (3, 35, 3)
+    np.testing.assert_allclose(line.alternatives[0] @ [1.0, 0, 0], 0.6)
+    with pytest.raises(InvalidInputError, match="ambiguity must be an Ambiguity, got str"):
+        dataclasses.replace(track, ambiguity="mirror")
