@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from doatrack.networks.folded_block import can_be_folded, folded_block
 from doatrack.networks.pair_encoder import fill_pooling_windows
 
 __all__ = ["NEURAL_SRP_LAGS", "NeuralSRP"]
@@ -11,6 +12,8 @@ NEURAL_SRP_LAGS = torch.arange(-32, 32, dtype=torch.float32)
 """The lags of its input, in samples."""
 
 _TIME_POOLING = 5
+_WINDOWS_AT_ONCE = 400  # pooled frames of a recording in use: 6 minutes of a pair take 65 MB a layer
+_CONTEXT_WINDOWS = 3  # that the convolutions of a pooled frame look to either side: two and one frame
 _N_OUTPUTS = 6  # two sources; only the first is used
 
 
@@ -54,8 +57,6 @@ class NeuralSRP(nn.Module):
         self.fnn_doa = _Perceptron([width, width, _N_OUTPUTS], last_activation=False)
         if activity_head:
             self.fnn_activity = _Perceptron([width, width, width, 2], last_activation=False)
-        # a third faster on a CPU; only the order of weights in memory
-        self.to(memory_format=torch.channels_last)
 
     def forward(self, gcc: Tensor, positions: Tensor) -> Tensor:
         """Return a vector per pooled frame, whose direction is the estimate.
@@ -79,12 +80,29 @@ class NeuralSRP(nn.Module):
         n_recordings, _, n_pairs, n_lags = gcc.shape
         padded = fill_pooling_windows(gcc, _TIME_POOLING)
         hidden = padded.transpose(1, 2).reshape(n_recordings * n_pairs, 1, -1, n_lags)
-        for block in self.conv_block_list:
-            hidden = block(hidden)
-        hidden = torch.tanh(self.gru(hidden.transpose(1, 2).flatten(2))[0])
+        hidden = torch.tanh(self.gru(self._convolved(hidden).transpose(1, 2).flatten(2))[0])
         place = positions.repeat(n_recordings, 1)[:, None].expand(-1, hidden.shape[1], -1)
         features: Tensor = self.fnn_pairwise(torch.cat([hidden, place], dim=-1))
         return features.unflatten(0, (n_recordings, n_pairs)).sum(dim=1)
+
+    def _convolved(self, images: Tensor) -> Tensor:
+        """Return what the convolutions make of (n_rows, 1, n_frames, n_lags); long ones in parts, to the same answer."""
+        n_windows = images.shape[2] // _TIME_POOLING
+        if self.training or n_windows <= _WINDOWS_AT_ONCE:
+            return self._blocks(images)
+        parts = []
+        for start in range(0, n_windows, _WINDOWS_AT_ONCE):
+            first = max(start - _CONTEXT_WINDOWS, 0)
+            stop = min(start + _WINDOWS_AT_ONCE, n_windows)
+            last = min(stop + _CONTEXT_WINDOWS, n_windows)
+            part = self._blocks(images[:, :, first * _TIME_POOLING : last * _TIME_POOLING])
+            parts.append(part[:, :, start - first : stop - first])
+        return torch.cat(parts, dim=2)
+
+    def _blocks(self, images: Tensor) -> Tensor:
+        for block in self.conv_block_list:
+            images = block(images)
+        return images
 
     def directions(self, summed: Tensor) -> Tensor:
         """Return the vectors (n_recordings, n_pooled, 3) of a sum over all pairs."""
@@ -96,11 +114,15 @@ class _Block(nn.Module):
     def __init__(self, n_in: int, n_out: int, pool: tuple[int, int]) -> None:
         super().__init__()
         self.conv = nn.Conv2d(n_in, n_out, 3, padding=1)
+        # only the order of weights in memory: a third faster on a CPU
+        self.conv.weight.data = self.conv.weight.data.contiguous(memory_format=torch.channels_last)
         self.bn = nn.BatchNorm2d(n_out)
         self.activation = nn.PReLU()
         self.pool = nn.MaxPool2d(pool)
 
     def forward(self, x: Tensor) -> Tensor:
+        if can_be_folded(self.bn, self.activation):
+            return folded_block(x, self.conv, self.bn, self.activation, self.pool)
         normed = self.bn(self.conv(x))
         # a slope that is not negative keeps the order: the same answer from a fraction of the values
         rising = bool((self.activation.weight >= 0).all())

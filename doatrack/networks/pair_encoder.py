@@ -135,6 +135,8 @@ class _Block(nn.Module):
     def __init__(self, n_in: int, n_out: int, pool: tuple[int, int]) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(n_in, n_out, 3, padding=1)
+        # only the order of weights in memory: faster on a CPU
+        self.convolution.weight.data = self.convolution.weight.data.contiguous(memory_format=torch.channels_last)
         self.metadata = nn.Linear(6, n_out)
         self.norm = nn.BatchNorm2d(n_out)
         self.activation = nn.PReLU()
@@ -143,6 +145,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, place: Tensor) -> Tensor:
         if can_be_folded(self.norm, self.activation):
             return folded_block(x, self.convolution, self.norm, self.activation, self.pool, self.metadata(place))
-        biased = self.convolution(x) + self.metadata(place)[..., None, None]
-        out: Tensor = self.pool(self.activation(self.norm(biased)))
+        normed = self.norm(self.convolution(x) + self.metadata(place)[..., None, None])
+        # a slope that is not negative keeps the order: the same answer from a fraction of the values
+        rising = bool((self.activation.weight >= 0).all())
+        out: Tensor = self.activation(self.pool(normed)) if rising else self.pool(self.activation(normed))
         return out

@@ -28,7 +28,8 @@ def test_a_layer_counts_as_often_as_it_is_called_and_hooks_are_removed():
 
 def test_the_published_sizes():
     network = NeuralSRP(activity_head=True).eval()
-    assert count_parameters(network) == 924563
+    assert sum(v.numel() for v in network.state_dict().values()) == 924563
+    assert count_parameters(network) == 924563 - 3 * (2 * 128 + 1)  # without the statistics of the batch norms
     assert count_parameters(network, ("fnn_activity",)) / 1e6 == pytest.approx(0.89, abs=0.005)
     macs = count_macs(network, lambda: network(torch.zeros(1, 100, 1, 64), torch.zeros(1, 6)))
     assert macs / 1e6 == pytest.approx(159, abs=2)  # one pair, 20 whole windows of 5 frames

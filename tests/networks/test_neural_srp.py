@@ -125,7 +125,7 @@ def test_a_falling_slope_is_followed_before_the_pooling(network, gcc, positions)
         with torch.no_grad():
             block.activation.weight.fill_(slope)
             normed = block.bn(block.conv(x))
-            assert torch.equal(block(x), block.pool(block.activation(normed)))
+            torch.testing.assert_close(block(x), block.pool(block.activation(normed)), atol=1e-5, rtol=1e-5)
 
 
 def test_every_parameter_gets_a_gradient(network, gcc, positions, generator):
@@ -143,3 +143,11 @@ def test_a_state_dict_goes_round(network, gcc, positions):
     assert not torch.equal(answer(other, gcc, positions), answer(network, gcc, positions))
     other.load_state_dict(network.state_dict())
     assert torch.equal(answer(other, gcc, positions), answer(network, gcc, positions))
+
+
+def test_a_long_recording_goes_in_parts_without_seams(network, positions, generator, monkeypatch):
+    long = torch.rand(1, 118, 6, 64, generator=generator)
+    whole = answer(network, long, positions)
+    for windows in (1, 5, 7, 23, 24):
+        monkeypatch.setattr("doatrack.networks.neural_srp._WINDOWS_AT_ONCE", windows)
+        assert torch.allclose(answer(network, long, positions), whole, atol=1e-5)
