@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from sklearn.base import clone
 
 from doatrack import DML, ESPRIT, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker, Track, load
-from doatrack.datasets import ScoredSet
+from doatrack.datasets import Locata, ScoredSet, is_locata
 from doatrack.exceptions import ArrayMismatchWarning, ModelFileError
 from doatrack.geometry import find_shifts
 from doatrack.metrics import (
@@ -90,7 +90,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="*",
         metavar="SET[:GROUP]",
         help=f"folders with array.json, NAME.wav and NAME.csv; a group is what stands before _ in names "
-        f"(default: {' '.join(SETS)} in --data)",
+        f"(default: {' '.join(SETS)} in --data). The LOCATA corpus too: tasks 1, 3 and 5 of the robot head",
     )
     parser.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the sets (default: %(default)s)")
     parser.add_argument(
@@ -183,7 +183,7 @@ def _model(label: str, tracker: Any) -> Method:
 
 def _read_scenes(name: str) -> Scenes:
     folder, _, group = name.partition(":")
-    scored = ScoredSet(folder)
+    scored = Locata(folder) if is_locata(folder) else ScoredSet(folder)
     keep = [k for k, scene in enumerate(scored.names) if group in ("", scene.split("_")[0])]
     if not keep:
         sys.exit(f"{folder} has no scene whose name starts with {group}_")

@@ -37,6 +37,27 @@ def scored_set(tmp_path):
     return tmp_path / "set"
 
 
+@pytest.fixture
+def locata(locata_corpus, tmp_path):
+    """LOCATA's tasks 1, 3 and 5 with a recording each: bursts of a plane wave."""
+    mics, doa, n = MicArray.from_preset("nao_head_12").positions, np.array([0.6, 0.64, 0.48]), 60000
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(size=n) * (0.01 + (np.arange(n) % 16000 < 9000)))
+    delay = np.exp(2j * np.pi * np.fft.rfftfreq(n, 1 / 48000) * (mics @ doa)[:, None] / 343)
+    for task in (1, 3, 5):
+        locata_corpus.write_recording(
+            tmp_path / "LOCATA",
+            f"dev/task{task}/recording1/benchmark2",
+            0.05 * np.fft.irfft(spectrum * delay, n),
+            mics=mics,
+            position=np.zeros(3),
+            rotation=np.eye(3),
+            sources={"talker": 40 * doa},
+            times=np.arange(0, 1.25, 1 / 120),
+            vad={"talker": np.ones(n)},
+        )
+    return tmp_path / "LOCATA"
+
+
 @pytest.mark.parametrize("section", WITH_SECTION)
 def test_page_names_the_command_and_has_a_place_for_its_table(section):
     page = (FOLDER.parent / "docs" / "benchmarks.md").read_text(encoding="utf-8")
@@ -77,6 +98,14 @@ def test_accuracy_on_a_simulated_set(benchmark_module, scored_set, tmp_path, cap
     assert text.endswith("<!-- accuracy:end -->\nbelow\n")
     assert "SRPPHAT, hann, refined" in text
     assert "SRPPHAT, hann, refined" in capsys.readouterr().out
+
+
+def test_accuracy_on_the_locata_corpus(benchmark_module, locata, tmp_path):
+    options = ["--no-shipped", "--no-recordings", "--json", str(tmp_path / "figures.json")]
+    assert benchmark_module("accuracy").main([str(locata), f"{locata}:task3", *options]) == 0
+    sets = json.loads((tmp_path / "figures.json").read_text())["sets"]
+    assert [sets[name][0]["n_scenes"] for name in ("LOCATA", "LOCATA:task3")] == [3, 1]
+    assert min(row["mae_deg"] for row in sets["LOCATA"]) < 1
 
 
 def test_motion_accuracy_on_a_simulated_set(benchmark_module, scored_set, tmp_path, capsys):

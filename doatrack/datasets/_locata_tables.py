@@ -102,7 +102,7 @@ def read_audio_start(path: pathlib.Path, n_samples: int) -> float:
 def read_vad(path: pathlib.Path, n_samples: int) -> _Bools:
     """Return the activity (n_samples,) of a `VAD_*.txt`: a column 'VAD' with 0 or 1 per sample of the sound."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             header = file.readline().strip()
             values = np.loadtxt(file, dtype=np.float64, ndmin=1)
     except (OSError, ValueError) as error:
@@ -126,7 +126,7 @@ def _thin(path: pathlib.Path) -> tuple[list[str], list[tuple[int, str]], int]:
     kept: list[tuple[int, str]] = []
     last: tuple[int, str] | None = None
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             header = [name.strip() for name in file.readline().split("\t")]
             for line, text in enumerate(file, start=2):
                 if not text.isspace():

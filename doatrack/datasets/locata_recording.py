@@ -66,8 +66,9 @@ class LocataRecording:
     With array position p, rotation R and source position h in world coordinates the direction is R'(h - p) divided
     by its length. A moving array (tasks 5 and 6) changes p and R; the microphones stay in their own frame:
     R'(m - p), the median over the recording. Times count from the first sample of the array's sound, by the tables'
-    own clocks. Rows are the required times (120 per second) whose `valid_flag` is 1; of rows with one and the same
-    time, which the corpus holds, the first is taken.
+    own clocks. Rows are the required times (120 per second) whose `valid_flag` is 1 and at which the optical tracker
+    knew the array and a source (others that it lost then are NaN); of rows with one and the same time, which the
+    corpus holds, the first is taken.
 
     References
     ----------
@@ -223,18 +224,31 @@ class LocataRecording:
         path, array = self._array_poses
         check_same_rows(path, array.times, required, times)
         audio_start = self._audio_start()
-        seconds = times - audio_start - self.path.start
-        counted = np.flatnonzero(valid & ((seconds >= 0) | (self.leading_silence == "keep")))
-        counted = counted[np.diff(seconds[counted], prepend=-np.inf) > 0]
-        if not len(counted):
-            raise InvalidInputError(f"{required}, column 'valid_flag': is 0 in every row: nothing is evaluated.")
+        seen = {source: self._seen(source, array, required, times) for source in self.sources}
+        known = np.any([np.isfinite(distance) for _, distance in seen.values()], axis=0)
+        counted = self._counted(required, times - audio_start - self.path.start, valid, known)
         labels = {}
-        for source in self.sources:
-            doa, distance = self._seen(source, array, required, times)
+        for source, (doa, distance) in seen.items():
             found = find_activity(self.folder, self.array_name, source, self.activity, audio_start)
-            active = found.at(times, np.nan_to_num(distance) / SPEED_OF_SOUND)
-            labels[source] = (np.column_stack([seconds, doa, active])[counted], found.origin)
+            active = found.at(times, np.nan_to_num(distance) / SPEED_OF_SOUND).astype(np.float64)
+            active[np.isnan(distance)] = np.nan
+            rows = np.column_stack([times - audio_start - self.path.start, doa, active])
+            labels[source] = (rows[counted], found.origin)
         return labels
+
+    def _counted(
+        self, required: pathlib.Path, seconds: NDArray[np.float64], valid: NDArray[np.bool_], known: NDArray[np.bool_]
+    ) -> NDArray[np.intp]:
+        """Return the rows that are evaluated, in order of time, no time twice."""
+        if not valid.any():
+            raise InvalidInputError(f"{required}, column 'valid_flag': is 0 in every row: nothing is evaluated.")
+        rows = np.flatnonzero(valid & known & ((seconds >= 0) | (self.leading_silence == "keep")))
+        if not len(rows):
+            raise InvalidInputError(
+                f"{self.folder} has no required time at which the array and a source are known"
+                f"{' after the leading silence' if self.leading_silence == 'cut' else ''}: nothing is evaluated."
+            )
+        return rows[np.diff(seconds[rows], prepend=-np.inf) > 0]
 
     def _audio_start(self) -> float:
         sound = self._file("audio_array", ".wav")

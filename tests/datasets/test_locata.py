@@ -153,12 +153,29 @@ def test_only_valid_times_count_and_a_time_that_comes_twice_once(write):
     np.testing.assert_allclose(rows[:, 0], np.delete(times, [0, 3, 7]), atol=1e-6)
 
 
-def test_what_the_tracker_lost_is_unknown(write):
+def test_what_the_tracker_lost_is_left_out(write):
     place = np.tile(PLACE + TURN @ [0, 2.0, 0], (len(TIMES), 1))
     place[4] = np.nan
     rows = LocataRecording(write(sources={"loudspeaker1": place})).truth
-    assert np.isnan(rows[4, 1:4]).all()
-    assert np.isfinite(np.delete(rows, 4, axis=0)).all()
+    np.testing.assert_allclose(rows[:, 0], np.delete(TIMES, 4), atol=1e-6)
+    assert np.isfinite(rows).all()
+    lost = write("dev/task1/recording2/dummy", sources={"loudspeaker1": place * np.nan})
+    with pytest.raises(InvalidInputError, match="no required time at which the array and a source are known: nothing"):
+        _ = LocataRecording(lost).truth
+    with pytest.raises(InvalidInputError, match="known after the leading silence: nothing is evaluated"):
+        _ = LocataRecording(lost, leading_silence="cut").truth
+
+
+def test_of_several_sources_the_lost_one_is_unknown(write):
+    first = np.tile(PLACE + TURN @ [0, 2.0, 0], (len(TIMES), 1))
+    second = first + 1.0
+    first[4], second[[4, 7]] = np.nan, np.nan
+    folder = write("dev/task2/recording1/dummy", sources={"a": first, "b": second}, vad={})
+    rows = LocataRecording(folder, activity="always").truth
+    np.testing.assert_allclose(rows[0, :, 0], np.delete(TIMES, 4), atol=1e-6)
+    assert np.isfinite(rows[0]).all()
+    assert np.isnan(rows[1, 6, 1:]).all()
+    assert np.isfinite(np.delete(rows[1], 6, axis=0)).all()
 
 
 def spoken(n_samples=N_SAMPLES, first=6000):
