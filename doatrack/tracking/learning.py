@@ -21,6 +21,7 @@ from doatrack.tracking.observations import likelihood_and_slope
 __all__ = ["MotionFit", "learn_motion"]
 
 _WIDEST = 1e4  # factor between the start and what is learned
+_AT_LIMIT = 1  # status of the optimiser that was stopped by the number of iterations
 _AT_ONCE = 32  # recordings whose states are in memory together
 
 
@@ -39,7 +40,7 @@ class MotionFit:
     history : tuple of float
         The same at the start and after each iteration.
     converged : bool
-        Whether it stopped because nothing was to be gained any more.
+        Whether it stopped because nothing was to be gained any more, before `max_iterations`.
 
     Examples
     --------
@@ -121,8 +122,8 @@ def learn_motion(
 
     References
     ----------
-    R. Salakhutdinov, S. Roweis, Z. Ghahramani, "Optimization with EM and expectation-conjugate-gradient", ICML 2003,
-    equation 6 (the gradient).
+    R. Salakhutdinov, S. Roweis, Z. Ghahramani, "Optimization with EM and expectation-conjugate-gradient", ICML 2003
+    (the gradient).
 
     Examples
     --------
@@ -214,7 +215,7 @@ class _Task:
         climb: Any = minimize  # its stubs know no function with two results
         result = climb(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, callback=after, options=options)
         motion, scale = self.parameters(result.x)
-        return MotionFit(motion, scale, float(-result.fun), tuple(self.history), bool(result.success))
+        return MotionFit(motion, scale, float(-result.fun), tuple(self.history), result.status != _AT_LIMIT)
 
     def start_logs(self) -> NDArray[np.float64]:
         values = [*np.atleast_1d(self.start.diffusion), *self.durations(), self.start.jump_rate, self.scale]

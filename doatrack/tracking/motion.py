@@ -138,8 +138,8 @@ class SwitchingMotion:
     (2, [0.71, 0.29])
     """
 
-    diffusion: tuple[float, ...] = (0.001, 0.05)
-    stay_s: tuple[float, ...] = (5.0, 2.0)
+    diffusion: tuple[float, ...] = (0.002, 0.04)
+    stay_s: tuple[float, ...] = (10.0, 8.0)
     jump_rate: float = 0.1
     turn_rate: tuple[float, ...] | None = None
 
