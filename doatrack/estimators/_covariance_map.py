@@ -1,7 +1,6 @@
 """What the methods share that compare spatial covariances with plane waves over a grid of directions."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,12 @@ from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._base import BaseTracker
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._search import search_grid
-from doatrack.estimators._smoothing import Smoothing
-from doatrack.exceptions import InvalidInputError
 from doatrack.features import CovarianceExtractor
-from doatrack.geometry import DirectionGrid, MicArray, PeakFinder, SeparatedPeaks
+from doatrack.geometry import DirectionGrid, MicArray, PeakFinder
 
 __all__ = ["CovarianceMapTracker", "CovarianceTables"]
+
+Locate = Callable[[Tensor, Tensor, "CovarianceTables"], Tensor]
 
 _BLOCK = 2**24  # numbers in one table of directions and frequencies: 128 MB of complex ones
 
@@ -33,7 +32,6 @@ class CovarianceMapTracker(BaseTracker):
     grid: str
     n_directions: int
     n_sources: int
-    min_separation_deg: float
     refine: bool
     freq_range_hz: tuple[float, float]
     snapshot_length: int
@@ -41,6 +39,7 @@ class CovarianceMapTracker(BaseTracker):
     azimuth_range_deg: tuple[float, float] | None
     elevation_range_deg: tuple[float, float] | None
     map_scale: float
+    _sources_from_maps = True
 
     def predict_map(self, X: Signals) -> Any:
         """Return the map over directions that the answer is read off.
@@ -69,7 +68,6 @@ class CovarianceMapTracker(BaseTracker):
     ) -> None:
         check_bool("refine", self.refine)
         check_int("n_sources", self.n_sources, 1, array.n_mics - 1)
-        check_real("min_separation_deg", self.min_separation_deg, 0.0, 120.0)
         check_real("map_scale", self.map_scale, 0.0, exclusive_minimum=True)
         self._extractor(array)
         grid = self._search_grid()
@@ -84,24 +82,20 @@ class CovarianceMapTracker(BaseTracker):
     def _extractor(self, array: MicArray) -> CovarianceExtractor:
         return CovarianceExtractor(array, self._frames(), self.snapshot_length, self.snapshot_hop, self.freq_range_hz)
 
-    def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
-        if smoothing is not None and self.n_sources > 1:
-            raise InvalidInputError(
-                f"smoothing must be None for n_sources={self.n_sources}, got {smoothing!r}: filter and smoother follow "
-                "one source. Call predict(signals), or set n_sources=1."
-            )
-        return super()._joined(recordings, index, smoothing)
-
     def _estimate(
         self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
     ) -> FrameEstimates:
+        return self._located(recordings, index, self._highest, maps=maps)
+
+    def _located(self, recordings: Recordings, index: int, locate: Locate, *, maps: bool) -> FrameEstimates:
+        """Return the frames of one recording, with the directions that `locate` reads off maps and covariances."""
         tables = self._runtime()
         stream = tables.extractor.stream(recordings.blocks(index))
         doa, heard, logs = [], [], []
         for covariance in stream:
             values = self._map(covariance, tables)
             heard.append(values.amax(dim=-1))
-            doa.append(self._directions(values, covariance, tables))
+            doa.append(locate(values, covariance, tables))
             if maps:
                 logs.append(self.map_scale * self._log_map(values))
         if not doa:
@@ -110,11 +104,8 @@ class CovarianceMapTracker(BaseTracker):
         directions = torch.cat(doa).double().numpy()
         directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
         log_likelihood = torch.cat(logs).double().numpy() if maps else None
-        evidence_of_frames = torch.cat(heard).double().numpy()
-        return FrameEstimates(
-            directions if self.n_sources > 1 else directions[:, 0],
-            *(unknown, unknown, stream.activity(), evidence_of_frames, log_likelihood),
-        )
+        evidence = torch.cat(heard).double().numpy()
+        return FrameEstimates(directions, unknown, unknown, stream.activity(), evidence, log_likelihood)
 
     def _map(self, covariance: Tensor, tables: "CovarianceTables") -> Tensor:
         """Return the map (n_frames, n_directions) of covariances (n_frames, n_freq, n_mics, n_mics)."""
@@ -124,9 +115,9 @@ class CovarianceMapTracker(BaseTracker):
         """Return what `map_scale` makes a log-likelihood of."""
         return values
 
-    def _directions(self, values: Tensor, covariance: Tensor, tables: "CovarianceTables") -> Tensor:
-        """Return unit vectors (n_frames, n_sources, 3) given the map and what it was made of."""
-        return tables.peaks(self._log_map(values)).doa
+    def _highest(self, values: Tensor, covariance: Tensor, tables: "CovarianceTables") -> Tensor:
+        """Return where maps (n_frames, n_directions) are highest, unit vectors (n_frames, 3)."""
+        return tables.refined(self._log_map(values), values.argmax(dim=-1))
 
     def _runtime(self) -> "CovarianceTables":
         return self._tables_for(CovarianceTables)
@@ -147,25 +138,17 @@ class CovarianceTables:
     def __init__(self, estimator: CovarianceMapTracker) -> None:
         self.extractor = estimator._extractor(estimator.array_)
         self.steering = self.extractor.steering(estimator.grid_.directions, estimator.speed_of_sound)
-        apart = math.radians(estimator.min_separation_deg)
-        self.peaks = SeparatedPeaks(estimator.grid_, estimator.n_sources, apart, refine=estimator.refine)
-        self._finder = PeakFinder(estimator.grid_) if estimator.refine and estimator.n_sources > 1 else None
-        self._nearest = math.cos(apart) + 1e-7
+        self.directions = torch.tensor(estimator.grid_.directions, dtype=torch.float32)
+        self._finder = PeakFinder(estimator.grid_) if estimator.refine else None
 
     @property
     def n_freq(self) -> int:
         """The number of frequencies that are summed."""
         return len(self.steering)
 
-    def near(self, indices: Tensor) -> Tensor:
-        """Return which directions are too near to the given ones (n_frames, n_others): (n_frames, n_directions)."""
-        directions = self.peaks.directions
-        mask = (directions[indices] @ directions.T > self._nearest).any(dim=1)
-        return mask.scatter(1, indices, True)
-
     def refined(self, maps: Tensor, indices: Tensor) -> Tensor:
-        """Return the unit vectors of maxima (n_frames, n_sources) of maps (n_frames, n_sources, n_directions)."""
-        return self.peaks.directions[indices] if self._finder is None else self._finder.refine(maps, indices)
+        """Return the unit vectors (..., 3) of the maxima with these indices (...) of maps (..., n_directions)."""
+        return self.directions[indices] if self._finder is None else self._finder.refine(maps, indices)
 
     def frequency_blocks(self, n_frames: int) -> Iterator[slice]:
         """Yield the frequencies in groups whose tables need bounded memory, whatever the array and the grid."""

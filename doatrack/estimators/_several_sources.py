@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from doatrack.distributions import GridMixture, GridPosterior, credible_angle
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._smoothing import Smoothing
-from doatrack.geometry import DirectionGrid, SeparatedPeaks
+from doatrack.geometry import Ambiguity, DirectionGrid, SeparatedPeaks
 from doatrack.metrics import ospa_deg
 from doatrack.tracking import (
     MultiTrack,
@@ -23,7 +24,7 @@ from doatrack.tracking import (
     sources_smoother,
 )
 
-__all__ = ["follow_sources", "peaks_of_frames", "score_sources", "track_of"]
+__all__ = ["follow_sources", "peaks_of_frames", "score_sources", "sources_at", "track_of"]
 
 _SEPARATION = math.radians(20)
 _PART_RADIUS = math.radians(30)
@@ -43,10 +44,20 @@ def peaks_of_frames(frames: FrameEstimates, grid: DirectionGrid, n_sources: int,
     peaks = SeparatedPeaks(grid, n_sources, _SEPARATION, refine=refine)(maps.float())
     doa = peaks.doa.double().numpy()
     doa /= np.linalg.norm(doa, axis=-1, keepdims=True)
-    posterior = GridPosterior(maps, torch.from_numpy(grid.directions), validate_args=False)
-    concentration = GridMixture(posterior, peaks.index, _PART_RADIUS).components.concentration.numpy()
+    return sources_at(frames, grid, doa, found=torch.isfinite(peaks.height).numpy(), index=peaks.index)
+
+
+def sources_at(
+    frames: FrameEstimates, grid: DirectionGrid, doa: NDArray[np.float64], *, found: NDArray[np.bool_], index: Tensor
+) -> FrameEstimates:
+    """Return sources in directions (n_frames, n_sources, 3), linked so that they keep their numbers.
+
+    `index` are the grid directions nearest to them; sources that were not found are inactive.
+    """
+    posterior = GridPosterior(torch.from_numpy(_maps(frames)), torch.from_numpy(grid.directions), validate_args=False)
+    concentration = GridMixture(posterior, index, _PART_RADIUS).components.concentration.numpy()
     concentration = np.where(np.isnan(frames.concentration)[:, None], np.nan, concentration)
-    active = _activity(frames, grid, doa) & torch.isfinite(peaks.height).numpy()
+    active = _activity(frames, grid, doa) & found
     order = link_sources(doa, active)
     columns = (np.take_along_axis(values, order, axis=1) for values in (concentration, active))
     return _several(frames, np.take_along_axis(doa, order[..., None], axis=1), *columns)
@@ -63,10 +74,10 @@ def follow_sources(
     return _several(frames, doa, concentration, _activity(frames, transition.grid, doa))
 
 
-def track_of(times: NDArray[np.float64], frames: FrameEstimates) -> Track | MultiTrack:
-    """Return the track of one source, or of several."""
+def track_of(times: NDArray[np.float64], frames: FrameEstimates, ambiguity: Ambiguity) -> Track | MultiTrack:
+    """Return the track of one source, with what the array cannot tell apart, or of several."""
     if frames.doa.ndim == 2:
-        return Track(times, frames.doa, frames.concentration, frames.credible_angle, frames.activity)
+        return Track(times, frames.doa, frames.concentration, frames.credible_angle, frames.activity, ambiguity)
     shape = frames.doa.shape[:2]
     columns: list[Any] = [
         np.broadcast_to(values if values.ndim == 2 else values[:, None], shape)

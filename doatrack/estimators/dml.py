@@ -1,18 +1,25 @@
 """Deterministic maximum likelihood over a grid of directions."""
 
+import math
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from doatrack._validation import check_choice
+from doatrack.audio.recordings import Recordings
 from doatrack.estimators._covariance_map import CovarianceMapTracker, CovarianceTables
+from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._several_sources import sources_at
+from doatrack.estimators._smoothing import Smoothing
 from doatrack.features import explained_share, likelihood_gain
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
 from doatrack.tracking import MotionModel
 
 __all__ = ["DML"]
 
+_SEPARATION = math.radians(10)
 _N_ROUNDS = 5  # of alternating projection; it stops as soon as no direction changes
 
 
@@ -34,9 +41,8 @@ class DML(CovarianceMapTracker):
         Whether every frequency has a noise power of its own, so that all count alike, or all have the same, so that
         loud frequencies decide.
     n_sources : int
-        How many plane waves are there at once, and how many directions `predict` gives.
-    min_separation_deg : float
-        Least angle between two sources' directions in degrees.
+        Sources at a time. Frame by frame they are the likeliest set of directions at least 10 degrees apart; filter
+        and smoother follow peaks of the map of one source.
     grid : {"quasi_uniform", "rectangular"}
         A Fibonacci spiral, or equal steps of azimuth and elevation.
     n_directions : int
@@ -97,7 +103,6 @@ class DML(CovarianceMapTracker):
         *,
         noise: Literal["per_frequency", "common"] = "per_frequency",
         n_sources: int = 1,
-        min_separation_deg: float = 20.0,
         grid: Literal["quasi_uniform", "rectangular"] = "quasi_uniform",
         n_directions: int = 2048,
         refine: bool = True,
@@ -117,7 +122,6 @@ class DML(CovarianceMapTracker):
         self.array = array
         self.noise = noise
         self.n_sources = n_sources
-        self.min_separation_deg = min_separation_deg
         self.grid = grid
         self.n_directions = n_directions
         self.refine = refine
@@ -154,9 +158,15 @@ class DML(CovarianceMapTracker):
                 total += likelihood_gain(share).sum(dim=-2) / tables.n_freq
         return likelihood_gain(total) if self.noise == "common" else total
 
-    def _directions(self, values: Tensor, covariance: Tensor, tables: CovarianceTables) -> Tensor:
-        if self.n_sources == 1:
-            return tables.peaks(values).doa
+    def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
+        if smoothing is not None or self.n_sources == 1:
+            return super()._joined(recordings, index, smoothing)
+        frames = self._located(recordings, index, self._likeliest_set, maps=True)
+        nearest = torch.from_numpy(self.grid_.nearest(frames.doa))
+        return sources_at(frames, self.grid_, frames.doa, found=np.ones(nearest.shape, dtype=bool), index=nearest)
+
+    def _likeliest_set(self, values: Tensor, covariance: Tensor, tables: CovarianceTables) -> Tensor:
+        """Return the directions (n_frames, n_sources, 3) of the highest likelihood, by alternating projection."""
         found = values.argmax(dim=-1, keepdim=True)
         while found.shape[1] < self.n_sources:
             found = torch.cat([found, self._best_beside(found, covariance, tables)[1]], dim=1)
@@ -171,6 +181,7 @@ class DML(CovarianceMapTracker):
         return tables.refined(torch.stack(maps, dim=1), found)
 
     def _best_beside(self, others: Tensor, covariance: Tensor, tables: CovarianceTables) -> tuple[Tensor, Tensor]:
-        """Return the map of one more source, and where it is highest at least the separation from the others."""
+        """Return the map of one more source, and where it is highest at some distance from the others."""
         values = self._map(covariance, tables, others)
-        return values, values.masked_fill(tables.near(others), -torch.inf).argmax(dim=-1, keepdim=True)
+        near = (tables.directions[others] @ tables.directions.T > math.cos(_SEPARATION)).any(dim=1)
+        return values, values.masked_fill(near, -torch.inf).argmax(dim=-1, keepdim=True)

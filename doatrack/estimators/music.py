@@ -30,9 +30,8 @@ class MUSIC(CovarianceMapTracker):
         Whether each frequency's spectrum is divided by its maximum first (NormMUSIC), so that all frequencies have
         the same say. Plain MUSIC follows the few frequencies with the sharpest peaks, right or wrong.
     n_sources : int
-        Dimension of the signal subspace, and how many directions `predict` gives: the highest separated maxima.
-    min_separation_deg : float
-        Least angle between two sources' directions in degrees.
+        Sources at a time: dimension of the signal subspace, and how many of the map's highest peaks, at least 20
+        degrees apart, are answered.
     grid : {"quasi_uniform", "rectangular"}
         A Fibonacci spiral, or equal steps of azimuth and elevation.
     n_directions : int
@@ -94,7 +93,6 @@ class MUSIC(CovarianceMapTracker):
         *,
         normalised: bool = True,
         n_sources: int = 1,
-        min_separation_deg: float = 20.0,
         grid: Literal["quasi_uniform", "rectangular"] = "quasi_uniform",
         n_directions: int = 2048,
         refine: bool = True,
@@ -114,7 +112,6 @@ class MUSIC(CovarianceMapTracker):
         self.array = array
         self.normalised = normalised
         self.n_sources = n_sources
-        self.min_separation_deg = min_separation_deg
         self.grid = grid
         self.n_directions = n_directions
         self.refine = refine

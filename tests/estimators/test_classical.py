@@ -182,7 +182,7 @@ def test_dml_tells_apart_what_one_source_at_a_time_cannot():
     doa = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
     signals = plane_waves(array, doa, noise=0.01, n_samples=16384)
     options = SMALL | {"win_length": 16384, "hop_length": 16384, "freq_range_hz": (300.0, 1500.0)}
-    two = DML(n_sources=2, n_directions=2000, min_separation_deg=5, **options).fit(signals, array)
+    two = DML(n_sources=2, n_directions=2000, **options).fit(signals, array)
     one = DML(n_directions=2000, **options).fit(signals, array)
     between = doa.mean(axis=0) / np.linalg.norm(doa.mean(axis=0))
     assert degrees(between, one.predict(signals)).max() < 5
@@ -200,13 +200,24 @@ def test_the_map_of_dml_is_the_gain_over_noise_alone_and_that_of_music_at_least_
     assert maps["dml-common"].min() >= 0
 
 
-def test_filter_and_smoother_say_that_they_follow_one_source():
-    array = MicArray.from_preset("tetrahedron_4")
-    fitted = MUSIC(n_sources=2, n_directions=200, **SMALL).fit(np.zeros((4, 4096)), array)
-    with pytest.raises(
-        InvalidInputError, match=r"smoothing must be None for n_sources=2, got 'filter'.*predict\(signals\)"
-    ):
-        fitted.predict(np.zeros((4, 4096)), smoothing="filter")
+@pytest.mark.parametrize("cls", [MUSIC, DML])
+def test_several_sources_are_tracked_and_scored(cls):
+    array = MicArray.from_preset("nao_head_12")
+    doa = np.array([[1.0, 0, 0], [0, 0.8, 0.6]])
+    signals = plane_waves(array, doa, n_samples=24576)
+    signals[:, :8192] *= 0.003  # sound is what stands out from before
+    fitted = cls(n_sources=2, n_directions=600, **SMALL).fit(signals, array)
+    for smoothing in (None, "smoother"):
+        track = fitted.track(signals, smoothing=smoothing)
+        assert track.doa.shape == (12, 2, 3)
+        heard = track.doa[5:]
+        error = np.degrees(angular_error(np.broadcast_to(doa, heard.shape), heard))
+        swapped = np.degrees(angular_error(np.broadcast_to(doa[::-1], heard.shape), heard))
+        assert min(error.max(), swapped.max()) < 8  # each source keeps its number
+        assert track.activity[5:].all()
+    truth = np.broadcast_to(doa, (12, 2, 3)).copy()
+    truth[:4] = np.nan
+    assert fitted.score(signals, truth) > -10
 
 
 @pytest.mark.parametrize("tracker", [MUSIC(n_sources=2, n_directions=200, **SMALL), DML(n_directions=200, **SMALL)])

@@ -40,7 +40,6 @@ GRID = {
     "n_directions": 600,
     "refine": False,
     "n_sources": 2,
-    "min_separation_deg": 100.0,
     "map_scale": 0.5,
 }
 CHANGES = {
@@ -63,8 +62,7 @@ def seen(estimator, signals):
     parts = [d.ravel() for d in estimator.predict(signals)]
     if hasattr(estimator, "predict_map"):
         parts += [m.ravel() for m in estimator.predict_map(signals)]
-    if estimator.get_params().get("n_sources", 1) == 1:
-        parts += [np.concatenate([t.doa.ravel(), t.credible_angle]) for t in estimator.track(signals)]
+    parts += [np.concatenate([t.doa.ravel(), t.credible_angle.ravel()]) for t in estimator.track(signals)]
     return np.concatenate(parts)
 
 
@@ -79,10 +77,7 @@ def test_every_parameter_has_an_entry(cls):
 
 @pytest.mark.parametrize(("cls", "name"), CASES, ids=lambda value: getattr(value, "__name__", value))
 def test_each_parameter_is_seen(cls, name, signals):
-    # one source need not be kept apart from others
-    more = {"n_sources": 2} if name == "min_separation_deg" else {}
-    if cls is not ESPRIT:
-        more["n_directions"] = 200
+    more = {} if cls is ESPRIT else {"n_directions": 200}
     before = cls(RECTANGLE, **SMALL, **more).fit(signals)
     assert not np.array_equal(before.get_params()[name], CHANGES[cls][name])
     after = clone(before).set_params(**{name: CHANGES[cls][name]}).fit(signals)
@@ -103,7 +98,6 @@ REFUSED = {
     "normalised": (1, r"normalised must be True or False, got 1"),
     "noise": ("white", r"noise must be one of .*common, per_frequency"),
     "n_sources": (4, r"n_sources must be at least 1 and at most 3, got 4"),
-    "min_separation_deg": (180.0, r"min_separation_deg must be at least 0 and at most 120"),
     "grid": ("fibonacci", r"grid must be one of .*quasi_uniform, rectangular"),
     "n_directions": (3, r"n_directions must be at least 16, got 3"),
     "refine": (None, r"refine must be True or False"),
