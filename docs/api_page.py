@@ -20,6 +20,7 @@ CONSTANTS = {
     "__version__": "Version of the package.",
     "FORMAT_VERSION": "Version of the model files written.",
     "LOCATA_ARRAYS": "LOCATA's names of its arrays, and the presets with the same microphones.",
+    "NEURAL_SRP_LAGS": "The lags of Neural-SRP's input, in samples.",
     "NOISE_KINDS": "Names of the kinds of noise that a scene can have.",
     "PRETRAINED": "The models that come with the package, by name.",
     "SPEED_OF_SOUND": "In air at about 20 degrees Celsius, m/s.",

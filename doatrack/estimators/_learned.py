@@ -4,7 +4,6 @@ import contextlib
 import copy
 import os
 import pathlib
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from doatrack._validation import check_bool, check_int, check_path, check_real
@@ -22,15 +20,15 @@ from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._base import BaseTracker
 from doatrack.estimators._calibration import fit_concentration_scale
 from doatrack.estimators._fitting import check_device, train
+from doatrack.estimators._runs import SCRATCH, draw_seed, scratch_folder
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError, NoActivityError
 from doatrack.features import FeatureStore
 from doatrack.geometry import MicArray
 from doatrack.metrics import angular_error
 from doatrack.training import Checkpoint, CropSampler
 
-__all__ = ["SCRATCH", "LearnedTracker"]
+__all__ = ["LearnedTracker"]
 
-SCRATCH = "doatrack-features-"
 _NOT_IN_FINGERPRINT = ("array", "checkpoint", "motion", "verbose", "warm_start", "device", "random_state")
 
 
@@ -40,6 +38,8 @@ class LearnedTracker(BaseTracker):
     A subclass gives `_start` (an untrained tracker for an array), `_go_on` (follow changed parameters with the learned
     weights, or refuse), `_learn`, and `_networks` (what is learned, by name).
     """
+
+    _when_moved = "Delays and directions are computed for the new array; how much the encoder's corrections help there,"
 
     array_: MicArray
     fitted_array_: MicArray
@@ -161,7 +161,7 @@ class LearnedTracker(BaseTracker):
     @contextlib.contextmanager
     def _new_store(self, n_rows: int, n_columns: int) -> Iterator[FeatureStore]:
         """Give an empty store of features, which is gone when learning ends."""
-        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=self._scratch()) as folder:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch_folder(self.checkpoint)) as folder:
             yield FeatureStore(pathlib.Path(folder) / "features.f16", n_rows, n_columns)
 
     def _train(
@@ -207,30 +207,7 @@ class LearnedTracker(BaseTracker):
             raise
 
     def _seed(self) -> int:
-        """Draw the seed; a run that is resumed without a given one goes on with its own."""
-        if self.random_state is None and self.checkpoint is not None:
-            kept = Checkpoint(pathlib.Path(self.checkpoint), {}).stored("seed")
-            if kept is not None:
-                return int(kept)
-        try:
-            generator = check_random_state(self.random_state)
-        except ValueError as error:
-            raise InvalidInputError(
-                "random_state must be None, a whole number from 0 to 4294967295 or a numpy RandomState, "
-                f"got {self.random_state!r}."
-            ) from error
-        return int(generator.randint(2**31 - 1))
-
-    def _scratch(self) -> pathlib.Path | None:
-        """Where features are kept while learning: beside the checkpoint, whose disk was chosen for this."""
-        if self.checkpoint is None:
-            return None
-        folder = pathlib.Path(self.checkpoint)
-        folder.mkdir(parents=True, exist_ok=True)
-        # a killed run could not clean up
-        for left in folder.glob(f"{SCRATCH}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        return folder
+        return draw_seed(self.random_state, self.checkpoint)
 
     def _fingerprint(self, checksum: int) -> dict[str, Any]:
         params = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IN_FINGERPRINT}
@@ -246,9 +223,9 @@ class LearnedTracker(BaseTracker):
         if self.array_ == self.fitted_array_:
             return
         warnings.warn(
-            f"This tracker learned with {self.fitted_array_} and is now used with {self.array_}. Delays and directions "
-            "are computed for the new array; how much the encoder's corrections help there, and that its credible "
-            "angles cover what they claim, is not guaranteed. fit or partial_fit on recordings of the new array.",
+            f"This tracker learned with {self.fitted_array_} and is now used with {self.array_}. {self._when_moved} "
+            "and that its credible angles cover what they claim, is not guaranteed. fit or partial_fit on recordings "
+            "of the new array.",
             ArrayMismatchWarning,
             stacklevel=3,
         )

@@ -104,6 +104,7 @@ class Cross3DTracker(SupervisedTracker):
 
     network_: Cross3D
     _loss = "squared"
+    _when_moved = "Its maps are computed for the new array; what the network makes of maps of another shape,"
 
     def __init__(
         self,

@@ -104,6 +104,7 @@ class NeuralSRPTracker(SupervisedTracker):
 
     network_: NeuralSRP
     _loss = "absolute"
+    _when_moved = "The network is told the new positions; what it makes of positions that it never met,"
 
     def __init__(
         self,
@@ -184,6 +185,15 @@ class NeuralSRPTracker(SupervisedTracker):
         ------
         ModelFileError
             If the file is missing, is no state dict, holds a pickle with code, or is another network's.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> array = MicArray.from_preset("tetrahedron_4")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(NeuralSRP(activity_head=True).state_dict(), f"{folder}/neural-srp.bin")
+        ...     NeuralSRPTracker.from_reference(f"{folder}/neural-srp.bin", array).pair_order
+        'channels'
         """
         expected = {k: tuple(v.shape) for k, v in NeuralSRP(activity_head=True).state_dict().items()}
         weights = read_state_dict(path, expected)

@@ -86,7 +86,7 @@ class NeuralSRP(nn.Module):
         return features.unflatten(0, (n_recordings, n_pairs)).sum(dim=1)
 
     def _convolved(self, images: Tensor) -> Tensor:
-        """Return what the convolutions make of (n_rows, 1, n_frames, n_lags); long ones in parts, to the same answer."""
+        """Return what the convolutions make of (n_rows, 1, n_frames, n_lags): the same for long ones, in parts."""
         n_windows = images.shape[2] // _TIME_POOLING
         if self.training or n_windows <= _WINDOWS_AT_ONCE:
             return self._blocks(images)

@@ -1,0 +1,43 @@
+"""What a run of learning begins with: its seed, and a place for its features."""
+
+import os
+import pathlib
+import shutil
+from typing import Any
+
+from sklearn.utils import check_random_state
+
+from doatrack.exceptions import InvalidInputError
+from doatrack.training import Checkpoint
+
+__all__ = ["SCRATCH", "draw_seed", "scratch_folder"]
+
+SCRATCH = "doatrack-features-"
+
+
+def draw_seed(random_state: Any, checkpoint: str | os.PathLike[str] | None) -> int:
+    """Draw the seed; a run that is resumed without a given one goes on with its own."""
+    if random_state is None and checkpoint is not None:
+        kept = Checkpoint(pathlib.Path(checkpoint), {}).stored("seed")
+        if kept is not None:
+            return int(kept)
+    try:
+        generator = check_random_state(random_state)
+    except ValueError as error:
+        raise InvalidInputError(
+            "random_state must be None, a whole number from 0 to 4294967295 or a numpy RandomState, "
+            f"got {random_state!r}."
+        ) from error
+    return int(generator.randint(2**31 - 1))
+
+
+def scratch_folder(checkpoint: str | os.PathLike[str] | None) -> pathlib.Path | None:
+    """Return where features are kept while learning: beside the checkpoint, whose disk was chosen for this."""
+    if checkpoint is None:
+        return None
+    folder = pathlib.Path(checkpoint)
+    folder.mkdir(parents=True, exist_ok=True)
+    # a killed run could not clean up
+    for left in folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return folder
