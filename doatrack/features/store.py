@@ -15,7 +15,7 @@ class FeatureStore:
     """A file of frames in half precision, read by crops: correlations (pair x lag) or maps (elevation x azimuth).
 
     Half precision keeps values between -1 and 1 to 5e-4. The correlations of a corpus take about 6 % of the space of
-    its audio (12 microphones).
+    its audio (12 microphones; 12 % for the 64 lags of Neural-SRP).
 
     Parameters
     ----------
