@@ -1,6 +1,7 @@
 """Neural-SRP: the supervised tracker that sums a network's answer over microphone pairs."""
 
 import os
+import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from doatrack._validation import check_choice, check_int
 from doatrack.estimators._supervised import SupervisedTracker, unit_vectors
+from doatrack.exceptions import GeometryWarning
 from doatrack.features import GCCExtractor
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
 from doatrack.geometry.interpolation import interpolate_directions
@@ -28,10 +30,9 @@ _PAIR_FRAMES_AT_ONCE = 2000
 class NeuralSRPTracker(SupervisedTracker):
     """Supervised direction tracker: one convolutional recurrent network for every pair, summed (Neural-SRP).
 
-    It learns from recordings with known directions, for instance simulated ones (`doatrack.simulation`), on one or
-    several positions of the microphones. The network is given the absolute correlations and the positions of each pair,
-    and sums over pairs what it makes of them. It assumes one source at a time, and that it will be used on what it
-    learned from: arrays, rooms, noise.
+    It learns from recordings with known directions, for instance simulated ones (`doatrack.simulation`). The network
+    is given the absolute correlations and the positions of each pair, and sums over pairs what it makes of them. It
+    assumes one source at a time, and that it will be used on what it learned from: array, rooms, noise.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ class NeuralSRPTracker(SupervisedTracker):
 
     Notes
     -----
-    Lags are -32 to 31 samples, whatever the array: at 16 kHz it should be smaller than 0.68 m. Time is pooled by 5
+    Lags are -32 to 31 samples, whatever the array: at 16 kHz it should be no larger than 0.66 m. Time is pooled by 5
     frames and brought back to the frames on the sphere; a frame's answer depends on a few later ones. `score` without
     truth is the mean over pairs of the correlation at the delays of the estimate.
 
@@ -209,6 +210,18 @@ class NeuralSRPTracker(SupervisedTracker):
         check_choice("pair_order", self.pair_order, _PAIR_ORDERS)
         check_int("width", self.width, 4)
         check_int("pairs_per_step", self.pairs_per_step, 1)
+
+    def _start(self, array: MicArray) -> None:
+        longest, reach = array.aperture / self.speed_of_sound * self.sample_rate, float(NEURAL_SRP_LAGS[-1])
+        if longest > reach:
+            warnings.warn(
+                f"Delays between the microphones of {array} reach {longest:.0f} samples, and this network sees "
+                f"{reach:.0f}: pairs that are farther apart tell it nothing. Use a lower sample_rate, or microphones "
+                "that are closer together.",
+                GeometryWarning,
+                stacklevel=4,
+            )
+        super()._start(array)
 
     def _options(self) -> dict[str, Any]:
         return {"width": self.width}

@@ -7,7 +7,13 @@ from sklearn.base import clone
 
 import doatrack
 from doatrack import Cross3DTracker, MicArray, NeuralSRPTracker
-from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError, ModelFileError, NoActivityError
+from doatrack.exceptions import (
+    ArrayMismatchWarning,
+    GeometryWarning,
+    InvalidInputError,
+    ModelFileError,
+    NoActivityError,
+)
 from doatrack.metrics import angular_error
 from doatrack.networks import NeuralSRP
 
@@ -243,6 +249,12 @@ def test_pairs_in_channel_order_are_i_before_j_with_positions_in_centimetres(sig
     expected = [100 * np.concatenate([array.positions[i], array.positions[j]]) for i, j in tables.extractor.mic_pairs]
     assert np.allclose(tables.positions.numpy(), expected, atol=1e-5)
     assert tables.extractor.lags.tolist() == list(range(-32, 32))
+
+
+def test_an_array_beyond_the_lags_is_told(signals, rows, array):
+    wide = MicArray(8 * array.positions)
+    with pytest.warns(GeometryWarning, match=r"reach 4\d samples, and this network sees 31.*lower sample_rate"):
+        KINDS["neural-srp"]().fit(signals, wide, rows)
 
 
 def test_a_late_microphone_has_its_peak_at_a_positive_lag():
