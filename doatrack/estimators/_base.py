@@ -20,6 +20,7 @@ from doatrack._validation import (
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import align_truth, per_recording, sort_arguments
 from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._one_side import one_side, one_side_of_map, what_is_ambiguous
 from doatrack.estimators._several_sources import follow_sources, peaks_of_frames, score_sources, track_of
 from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_frames, transition_of
 from doatrack.exceptions import InvalidInputError, NoActivityError
@@ -137,7 +138,7 @@ class BaseTracker(BaseEstimator):
         for k in range(len(recordings)):
             frames = self._joined(recordings, k, smoothing)
             times = self.frame_times(len(frames.doa))
-            tracks.append(track_of(times, frames))
+            tracks.append(track_of(times, frames, what_is_ambiguous(self.array_, self.grid_)))
         return recordings.mirror(tracks)
 
     def score(self, X: Signals, y: Any = None, sample_weight: Any = None) -> float:
@@ -171,7 +172,7 @@ class BaseTracker(BaseEstimator):
             return score_sources(truth, [p.doa for p in parts], [p.activity for p in parts], times, weights)
         rows = []
         for k in range(len(recordings)):
-            frames = self._estimate(recordings, k, evidence=truth is None)
+            frames = one_side(self._estimate(recordings, k, evidence=truth is None), self.array_, self.grid_)
             doa, weight = frames.doa, frames.activity.astype(float)
             if truth is not None:
                 doa, weight = self._align(truth[k], frames, recordings.name(k))
@@ -278,13 +279,15 @@ class BaseTracker(BaseEstimator):
         check_smoothing(smoothing)
         several = self._sources_from_maps and self.n_sources > 1
         if smoothing is None and not several:
-            return self._estimate(recordings, index)
+            return one_side(self._estimate(recordings, index), self.array_, self.grid_)
         frames = self._estimate(recordings, index, maps=True)
         if smoothing is None:
             return peaks_of_frames(frames, self.grid_, self.n_sources, refine=getattr(self, "refine", True))
         if several:
             return follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
-        return join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing)
+        frames = one_side_of_map(frames, self.array_, self.grid_)
+        joined = join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing)
+        return one_side(joined, self.array_, self.grid_)
 
     def _transition(self, own_grid: bool) -> Transition:
         """Return the motion of one frame, built once for as long as grid, hop and motion stay the same."""

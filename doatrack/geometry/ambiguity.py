@@ -14,6 +14,8 @@ __all__ = ["Ambiguity", "array_ambiguity"]
 
 _NEAR = 1.5  # grid spacings within which a direction counts as on the grid
 _LEAST_SHARE = 0.05
+_TOWARDS_FRONT = 0.9
+_OF_A_CONE = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +116,26 @@ class Ambiguity:
         around = np.where(length > 1e-12, radius * across / np.maximum(length, 1e-12), own)
         return np.asarray(height * axis + around)
 
+    def canonical(self, doa: ArrayLike) -> FloatArray:
+        """Return the direction that stands for all with the same delays.
+
+        Of a mirror that on the side of the normal (up for a board that lies flat); of a cone that in the half-plane
+        between the axis and the front (the left for an axis towards the front).
+
+        Parameters
+        ----------
+        doa : array-like of shape (..., 3)
+            Unit vectors.
+
+        Returns
+        -------
+        ndarray of shape (..., 3)
+        """
+        if self.kind == "mirror":
+            return self.nearest(doa, self.axis)
+        front, left = np.eye(3)[:2]
+        return self.nearest(doa, left if abs(self.axis[0]) > _TOWARDS_FRONT else front)
+
     def within(self, directions: ArrayLike, spacing: float) -> "Ambiguity":
         """Return what is left of the ambiguity where only some directions are searched.
 
@@ -133,7 +155,7 @@ class Ambiguity:
         reach = math.cos(min(_NEAR * check_real("spacing", spacing, 0.0), math.pi))
         if self.kind == "none":
             return self
-        others = self.equivalent(searched)[:, 1:]
+        others = self.equivalent(searched, _OF_A_CONE)[:, 1:]
         # near the plane or the axis a direction is its own image
         apart = (others * searched[:, None]).sum(axis=-1) < math.cos(2 * math.acos(reach))
         reached = np.stack([(others[:, k] @ searched.T).max(axis=1) for k in range(others.shape[1])], axis=1) > reach

@@ -95,3 +95,23 @@ def test_bad_input_is_named():
         Ambiguity("none", (0.0, 0.0, 1.0))
     with pytest.raises(InvalidInputError, match="doa must hold unit vectors"):
         Ambiguity("mirror", (0.0, 0.0, 1.0)).equivalent([1.0, 1.0, 0])
+
+
+@pytest.mark.parametrize("positions", [FLAT, LINE])
+@given(turn=TURNS)
+def test_one_direction_stands_for_all_with_its_delays(positions, turn):
+    ambiguity = array_ambiguity(MicArray(positions).rotate(turn))
+    doa = directions(4)
+    standing = ambiguity.canonical(doa)
+    for k in (1, -1):
+        np.testing.assert_allclose(ambiguity.canonical(ambiguity.equivalent(doa)[:, k]), standing, atol=1e-9)
+    np.testing.assert_allclose(ambiguity.canonical(standing), standing, atol=1e-9)
+    array = MicArray(positions).rotate(turn)
+    np.testing.assert_allclose(tdoa_far_field(array, standing), tdoa_far_field(array, doa), atol=1e-12)
+
+
+def test_the_side_that_stands_is_up_and_front():
+    assert Ambiguity("mirror", (0.0, 0.0, 1.0)).canonical([0.6, 0, -0.8]).tolist() == [0.6, 0, 0.8]
+    assert Ambiguity("cone", (0.0, 1.0, 0.0)).canonical([-0.6, 0.8, 0]).tolist() == [0.6, 0.8, 0]
+    assert Ambiguity("cone", (1.0, 0.0, 0.0)).canonical([0.6, 0, 0.8]).tolist() == [0.6, 0.8, 0]
+    assert Ambiguity().canonical([0.6, 0, -0.8]).tolist() == [0.6, 0, -0.8]
