@@ -85,3 +85,35 @@ def test_read_only_samples_are_taken_without_a_warning():
     expected = [gcc.clone() for gcc in extractor.stream([block])]
     block.setflags(write=False)
     assert all(torch.equal(a, b) for a, b in zip(extractor.stream([block]), expected, strict=True))
+
+
+def test_lags_may_be_given_and_are_those_of_the_transform():
+    """At integer lags the correlation is the inverse transform's own values."""
+    lags = torch.arange(-5, 4, dtype=torch.float32)
+    extractor = GCCExtractor(ARRAY, FRAMES, lags=lags, canonical=False)
+    assert torch.equal(extractor.lags, lags)
+    signal = waveform(512)
+    spectra = np.fft.rfft(signal * np.hanning(513)[:-1])
+    for row, (i, j) in enumerate(extractor.mic_pairs):
+        cross = spectra[i] * spectra[j].conj()
+        whole = np.fft.irfft(cross / np.abs(cross), n=512)
+        expected = whole[lags.long().numpy()]
+        assert np.allclose(extractor.gcc(torch.from_numpy(signal))[0, row].numpy(), expected, atol=1e-3)
+
+
+def test_microphones_stay_in_the_order_of_channels_where_that_is_asked_for():
+    given = GCCExtractor(ARRAY, FRAMES, n_lags=9, canonical=False)
+    canonical = GCCExtractor(ARRAY, FRAMES, n_lags=9)
+    assert given.array == ARRAY
+    assert canonical.array != ARRAY
+    assert np.array_equal(np.sort(canonical.array.positions, axis=0), np.sort(ARRAY.positions, axis=0))
+    signal = torch.from_numpy(waveform(512))
+    # pair (0, 1) of the channels, by delay: the array's own positions tell its canonical place
+    names = [tuple(map(tuple, canonical.array.positions[pair])) for pair in canonical.mic_pairs]
+    pair = tuple(map(tuple, ARRAY.positions[[0, 1]]))
+    forward, row = (True, names.index(pair)) if pair in names else (False, names.index(pair[::-1]))
+    other = canonical.gcc(signal)[0, row]
+    assert torch.allclose(given.gcc(signal)[0, 0], other if forward else other.flip(0), atol=1e-6)
+    doa = np.eye(3)
+    tdoa = given.tdoa_samples(doa)[0] - (1 if forward else -1) * canonical.tdoa_samples(doa)[row]
+    assert tdoa.abs().max() < 1e-5

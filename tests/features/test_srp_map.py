@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doatrack.features import srp_map, steering_matrix
+from doatrack.features.srp_map import steered_correlation
 from doatrack.geometry import DirectionGrid, PeakFinder
 
 GRID = DirectionGrid.quasi_uniform(600)
@@ -51,3 +52,15 @@ def test_a_tiny_grid_returns_its_own_directions():
     grid = DirectionGrid.quasi_uniform(5)
     finder = PeakFinder(grid)
     assert np.allclose(finder(torch.eye(5)).numpy(), grid.directions, atol=1e-6)
+
+
+def test_the_power_of_one_direction_per_frame_is_that_frames_value_of_the_map():
+    """Also where delays lie between lags and beyond them."""
+    generator = torch.Generator().manual_seed(4)
+    lags = torch.linspace(-3.0, 3.0, 13)
+    delays = 8 * torch.rand(5, 9, generator=generator) - 4  # (n_pairs, n_directions)
+    gcc = torch.rand(20, 5, 13, generator=generator)
+    chosen = torch.randint(9, (20,), generator=generator)
+    whole = srp_map(gcc, steering_matrix(delays, lags))
+    expected = whole.gather(1, chosen[:, None])[:, 0]
+    assert torch.allclose(steered_correlation(gcc, lags, delays.T[chosen]), expected, atol=1e-6)
