@@ -112,7 +112,10 @@ def test_motion_accuracy_on_a_simulated_set(benchmark_module, scored_set, tmp_pa
     options = ["--no-shipped", "--json", str(tmp_path / "figures.json")]
     benchmark_module("motion_accuracy").main([f"{scored_set}:quiet", *options])
     rows = {row["way"]: row for row in json.loads((tmp_path / "figures.json").read_text())["rows"]}
-    assert set(rows) == {"frame by frame", "filter", "fixed lag", "smoother", "most probable path"}
+    joined = {
+        f"{way}{how}" for way in ("filter", "smoother") for how in ("", ", modes", ", turning head", ", weighted logs")
+    }
+    assert set(rows) == {"frame by frame", "fixed lag", "most probable path", *joined}
     assert all(row["n_scenes"] == 1 and row["mae_deg"] < 15 for row in rows.values())
     gain = rows["smoother"]["mae_deg"] - rows["frame by frame"]["mae_deg"]
     assert rows["smoother"]["difference_deg"] == pytest.approx(gain)
@@ -123,7 +126,7 @@ def test_motion_speed_gives_the_same_probabilities_both_ways(benchmark_module, t
     options = ["--n-azimuths", "16", "--repeats", "2", "--threads", "1", "--json", str(tmp_path / "figures.json")]
     benchmark_module("motion_speed").main(options)
     rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
-    assert len(rows) == 4
+    assert len(rows) == 16
     assert max(row["difference"] for row in rows) < 1e-4
 
 
