@@ -112,6 +112,12 @@ def test_as_the_voice_of_a_scene(corpus):
     assert 0.3 < scene.truth[:, 4].mean() < 1
 
 
+def test_a_constant_offset_is_removed(tmp_path):
+    soundfile.write(tmp_path / "1-2-0000.wav", 0.2 + 0.1 * np.sin(np.arange(RATE) * 0.3), RATE)
+    dry, _ = LibriSpeech(tmp_path)(np.random.default_rng(0), RATE, RATE)
+    assert abs(dry.mean()) < 1e-4
+
+
 def test_other_sample_rate(corpus):
     dry, _ = LibriSpeech(corpus).trace(0, np.random.default_rng(0), 4000, 8000)
     assert np.abs(np.fft.rfft(dry)).argmax() * 8000 / 4000 == pytest.approx(pitch(("7", "10"), 0), abs=10)

@@ -67,6 +67,12 @@ def test_a_short_clip_is_repeated_without_clicks(tmp_path):
     assert max(jumps) > 1.5 * steepest
 
 
+def test_a_repeated_clip_begins_anywhere(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(300, 0.5) * np.linspace(0, 1, RATE // 2), RATE)
+    firsts = [np.sqrt(np.mean(samples[:500] ** 2)) for samples in draws(NoiseFolder(tmp_path), 10)]
+    assert max(firsts) > 1.5 * min(firsts)
+
+
 def test_repeated_noise_keeps_its_power_in_the_fades(tmp_path, rng):
     soundfile.write(tmp_path / "a.wav", rng.normal(scale=0.1, size=6400), RATE, subtype="FLOAT")
     samples = np.concatenate(draws(NoiseFolder(tmp_path, fade=0.1), 40, 4 * RATE)).reshape(-1, 400)
