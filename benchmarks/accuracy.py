@@ -26,6 +26,7 @@ from doatrack.metrics import (
     cone_coverage,
     mean_angular_error_deg,
     median_angular_error_deg,
+    paired_bootstrap,
     root_mean_square_angular_error_deg,
     share_within,
     truth_at_frames,
@@ -255,16 +256,10 @@ def _disagreement(row: dict[str, Any], script: Any, scenes: Scenes, tracks: list
 def _add_differences(rows: list[dict[str, Any]], seed: int) -> None:
     """Add the difference of MAE to the best baseline and its 90 % interval, scenes drawn again in pairs."""
     best = min((row for row in rows if row["is_baseline"]), key=lambda row: row["mae_deg"])
-    n_scenes = best["n_scenes"]
-    drawn = np.random.default_rng(seed).integers(n_scenes, size=(N_RESAMPLES, n_scenes))
-    counts = np.array([len(e) for e in best["scene_errors_deg"]])[drawn].sum(axis=1)
-    base = np.array([e.sum() for e in best["scene_errors_deg"]])
     for row in rows:
+        found = paired_bootstrap(row["scene_errors_deg"], best["scene_errors_deg"], n_draws=N_RESAMPLES, seed=seed)
         row["is_best_baseline"] = row is best
-        row["difference_deg"] = row["mae_deg"] - best["mae_deg"]
-        sums = (np.array([e.sum() for e in row["scene_errors_deg"]]) - base)[drawn].sum(axis=1)
-        kept = counts > 0
-        row["difference_90_deg"] = np.quantile(sums[kept] / counts[kept], [0.05, 0.95]).tolist()
+        row["difference_deg"], row["difference_90_deg"] = found.difference, [found.low, found.high]
 
 
 def _recordings(folder: pathlib.Path, methods: Sequence[Method]) -> list[dict[str, Any]]:
