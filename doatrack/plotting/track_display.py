@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from doatrack._validation import FloatArray, check_array, check_same_length, check_times, check_unit_vectors
+from doatrack.exceptions import InvalidInputError
 from doatrack.geometry.coordinates import unit_to_azimuth_elevation_deg
 from doatrack.plotting._axes import broken_at_wraps, name_azimuths, name_elevations, panels
-from doatrack.tracking import Track
+from doatrack.tracking import MultiTrack, Track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,6 +85,10 @@ class TrackDisplay:
         InvalidInputError
             If the truth has another shape.
         """
+        if isinstance(track, MultiTrack):
+            raise InvalidInputError(
+                "A MultiTrack holds several sources: draw it with MultiTrackDisplay, or draw track[0]."
+            )
         if truth is None:
             return cls(track)
         if np.shape(truth)[-1:] == (5,):
