@@ -20,6 +20,7 @@ SMALL = {  # options, what the output must say, files
         ["my_set/array.json", "my_set/sensor_00.wav"],
     ),
     "smooth_a_track": (["--seconds", "3"], "smoother: mean error", []),
+    "two_talkers": (["--folder", "nowhere"], "simulated: azimuths", ["two_talkers.png"]),
     "plot_a_map": ([], "degrees from the truth", ["map.png"]),
     "uncertainty": (["--scenes", "2", "--epochs", "1"], "least sure half: mean error", []),
 }
