@@ -128,8 +128,8 @@ def _text(args: argparse.Namespace, env: dict[str, Any], scenes: list[Any], rows
         f"{len(scenes)} simulated scenes of two talkers at a time ({args.seconds:g} s, {args.array}, sensor noise of 5 "
         "to 30 dB, rt60 0.2 to 1 s, talkers at least 20 degrees apart, half of them moving). Recall, precision, F: "
         "within 15 degrees, of the sources called active. Switches: numbers exchanged, over all scenes. Error: mean "
-        "angle in frames in which both talk, whatever is called active, assigned anew in each frame or once for a recording. "
-        "OSPA: over frames in which somebody talks, a source missed or invented counts "
+        "angle in frames in which both talk, whatever is called active, assigned anew in each frame or once for a "
+        "recording. OSPA: over frames in which somebody talks, a source missed or invented counts "
         f"{CUTOFF_DEG:g} degrees; difference to the first row, with a 90 % interval from 4000 draws of scenes in pairs."
     )
     return "\n".join([environment_line(env), "", settings, "", markdown_table(header, cells)])
