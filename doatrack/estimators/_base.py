@@ -1,6 +1,7 @@
 """What all trackers share: arguments, containers, frames, scores."""
 
 import copy
+import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
@@ -18,7 +19,10 @@ from doatrack._validation import (
     check_weights,
 )
 from doatrack.audio.recordings import Recordings, Signals
+from doatrack.distributions import ConeCalibration
 from doatrack.estimators._arguments import align_truth, per_recording, sort_arguments
+from doatrack.estimators._calibration import fit_cone_calibration
+from doatrack.estimators._claims import SMOOTHINGS, believed, name_of
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._one_side import one_side, one_side_of_map, what_is_ambiguous
 from doatrack.estimators._several_sources import follow_sources, peaks_of_frames, score_sources, track_of
@@ -26,8 +30,8 @@ from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_fram
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import WINDOWS, FrameSettings
 from doatrack.geometry import DirectionGrid, MicArray
-from doatrack.metrics import mean_angular_error_deg
-from doatrack.tracking import MotionModel, Transition
+from doatrack.metrics import angular_error, mean_angular_error_deg
+from doatrack.tracking import MotionModel, Track, Transition
 
 __all__ = ["BaseTracker"]
 
@@ -50,6 +54,9 @@ class BaseTracker(BaseEstimator):
     speed_of_sound: float
     motion: MotionModel | None
     n_sources: int = 1
+    calibration_: dict[str, ConeCalibration]
+    _claims = True
+    """Whether concentrations mean something before `calibrate`."""
     _sources_from_maps = False
     """Whether several sources are the separated peaks of the log-likelihoods that `_estimate` gives."""
     array_: MicArray
@@ -90,6 +97,7 @@ class BaseTracker(BaseEstimator):
         self._check_parameters()
         recordings = Recordings(X, chosen.n_mics, self.sample_rate)
         self._fit(recordings, truth, chosen, per_recording("activity", activity, recordings))
+        self.calibration_ = {}
         return self
 
     def predict(self, X: Signals, smoothing: Smoothing = None) -> Any:
@@ -189,6 +197,99 @@ class BaseTracker(BaseEstimator):
             return sum(float((f.evidence * w).sum()) for _, f, w in rows) / total
         return -mean_angular_error_deg([d for d, _, _ in rows], [f.doa for _, f, _ in rows], [w for _, _, w in rows])
 
+    def calibrate(self, X: Signals, y: Any) -> Self:
+        """Find, from recordings with known directions, how far claimed concentrations can be believed.
+
+        Parameters
+        ----------
+        X : array, list of arrays, path or list of paths
+            Recordings that the tracker was not fitted on.
+        y : truth per recording
+            As in `score`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidInputError
+            Without truth, or for several sources.
+        NoActivityError
+            If no active frame has a known direction.
+
+        Notes
+        -----
+        Directions do not change, only their claimed uncertainty: frame by frame, with the filter and with the smoother,
+        `calibration_` holds a `ConeCalibration`. Labels are needed, and may come from a simulation. SRPPHAT
+        knows nothing of the uncertainty of single frames; that of its filter and smoother can be calibrated.
+        """
+        recordings = self._recordings(X)
+        truth = per_recording("y", y, recordings)
+        if truth is None:
+            raise InvalidInputError("calibrate needs the truth of its recordings, calibrate(signals, y); got None.")
+        if self.n_sources > 1:
+            raise InvalidInputError(
+                f"calibrate takes one source, got n_sources={self.n_sources}. Set it to 1 for this."
+            )
+        claiming = copy.copy(self)
+        claiming.calibration_ = {}
+        claims = claiming._claims_and_errors(recordings, truth, SMOOTHINGS)
+        if self._claims is False:
+            # the filter and smoother of a method without maps build on what its frames are believed
+            claiming.calibration_ = {"frame": fit_cone_calibration(*claims[None])}
+            claims |= claiming._claims_and_errors(recordings, truth, SMOOTHINGS[1:])
+        self.calibration_ = {
+            name_of(smoothing): fit_cone_calibration(*found)
+            for smoothing, found in claims.items()
+            if np.isfinite(found[1]).all()
+        }
+        return self
+
+    def credible_angle(
+        self, track: Track, level: float = 0.9, smoothing: Smoothing = "smoother"
+    ) -> NDArray[np.float64]:
+        """Return the half-angle of the cones around a track's directions at any level.
+
+        Parameters
+        ----------
+        track : Track
+            Of this tracker.
+        level : float
+            Probability that the cone holds the source, strictly between 0 and 1.
+        smoothing : {"smoother", "filter", None}
+            As the track was made.
+
+        Returns
+        -------
+        ndarray of shape (n_frames,)
+            In radians; NaN where the concentration is unknown.
+        """
+        check_is_fitted(self)
+        check_smoothing(smoothing)
+        known = self.calibration_.get(name_of(smoothing), ConeCalibration())
+        # a track's concentrations are believed already
+        angle = dataclasses.replace(known, scale=1.0, power=1.0).credible_angle(track.concentration, level)
+        return np.asarray(angle, dtype=np.float64)
+
+    def _claims_and_errors(
+        self, recordings: Recordings, truth: list[Any], smoothings: tuple[Smoothing, ...]
+    ) -> dict[Smoothing, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Return errors in radians and claimed concentrations of active frames of known direction, by smoothing."""
+        errors: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
+        concentration: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
+        for k in range(len(recordings)):
+            heard = self._estimate(recordings, k, maps=True)
+            doa, weight = self._align(truth[k], heard, recordings.name(k))
+            keep = (weight > 0) & np.isfinite(doa).all(axis=1)
+            for smoothing in smoothings:
+                frames = self._one_source(heard, smoothing)
+                errors[smoothing].append(angular_error(doa[keep], frames.doa[keep]))
+                concentration[smoothing].append(frames.concentration[keep])
+        if not sum(map(len, errors[smoothings[0]])):
+            raise NoActivityError("calibrate found no active frame with known truth. Give recordings with sound.")
+        return {s: (np.concatenate(errors[s]), np.concatenate(concentration[s])) for s in smoothings}
+
     def frame_times(self, n_frames: int) -> NDArray[np.float64]:
         """Return the centres of the first `n_frames` frames in seconds."""
         return self._frames().times(n_frames)
@@ -278,16 +379,26 @@ class BaseTracker(BaseEstimator):
         """Return the frames of one recording, joined by the motion model where that is wanted."""
         check_smoothing(smoothing)
         several = self._sources_from_maps and self.n_sources > 1
-        if smoothing is None and not several:
-            return one_side(self._estimate(recordings, index), self.array_, self.grid_)
-        frames = self._estimate(recordings, index, maps=True)
+        frames = self._estimate(recordings, index, maps=several or smoothing is not None)
+        if not several:
+            return self._believed(self._one_source(frames, smoothing), smoothing)
         if smoothing is None:
             return peaks_of_frames(frames, self.grid_, self.n_sources, refine=getattr(self, "refine", True))
-        if several:
-            return follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
+        return follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
+
+    def _one_source(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
+        """Return the frames of one source, joined where that is wanted, with the uncertainty that is claimed."""
+        if smoothing is None:
+            return one_side(frames, self.array_, self.grid_)
+        if frames.log_likelihood is None:
+            frames = self._believed(frames, None)
         frames = one_side_of_map(frames, self.array_, self.grid_)
         joined = join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing)
         return one_side(joined, self.array_, self.grid_)
+
+    def _believed(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
+        """Return the frames with the uncertainty that `calibrate` found for this way of joining them."""
+        return believed(frames, self.calibration_.get(name_of(smoothing)), claims=self._claims or smoothing is not None)
 
     def _transition(self, own_grid: bool) -> Transition:
         """Return the motion of one frame, built once for as long as grid, hop and motion stay the same."""

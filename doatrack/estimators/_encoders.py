@@ -23,13 +23,15 @@ def lag_settings(encoder: str) -> dict[str, Any]:
     return {"n_lags": _PAPER_LAGS} if encoder == "paper" else {"lag_step": _MAP_LAG_STEP}
 
 
-def build_encoder(encoder: str, width: int | None, seed: int, features: GCCFeatures) -> nn.Module:
+def build_encoder(encoder: str, width: int | None, seed: int, features: GCCFeatures, n_sources: int = 1) -> nn.Module:
     """Return a new encoder whose initial weights depend on the seed only."""
     options: dict[str, Any] = {} if width is None else {"width": width}
     if encoder == "map" and features.weighting != "phat":
         options |= {"input_scale": _WEIGHTED_INPUT_SCALE}
     if encoder == "paper":
-        options |= {"n_lags": _PAPER_LAGS} | ({} if width is None else {"recurrent_width": width})
+        options |= {"n_lags": _PAPER_LAGS, "n_sources": n_sources} | (
+            {} if width is None else {"recurrent_width": width}
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ENCODERS[encoder](**options)

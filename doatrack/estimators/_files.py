@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from doatrack._validation import check_path, did_you_mean
+from doatrack.distributions import ConeCalibration
 from doatrack.estimators._base import BaseTracker
 from doatrack.exceptions import InvalidInputError, ModelFileError
 from doatrack.features import GCCFeatures
@@ -34,6 +35,7 @@ def save_estimator(estimator: BaseTracker, path: pathlib.Path) -> None:
             if name not in _OF_THE_MOMENT
         },
         "array": _encode("array_", estimator.array_),
+        "calibration": {name: known.to_dict() for name, known in estimator.calibration_.items()},
         "state": values,
     }
     write_model_file(path, header, {name: np.asarray(value, order="C") for name, value in arrays.items()})
@@ -81,6 +83,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         if not isinstance(estimator.array_, MicArray):
             raise TypeError(f"array must hold mic_positions, got {type(estimator.array_).__name__}")
         estimator._restore(header["state"], arrays)
+        estimator.calibration_ = {k: ConeCalibration.from_dict(v) for k, v in header["calibration"].items()}
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelFileError(
             f"{path} does not hold a complete {name}: {type(error).__name__}: {error}. Save it again with this version."

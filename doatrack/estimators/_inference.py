@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.distributions import VonMisesFisher
+from doatrack.distributions import VonMisesFisher, VonMisesFisherMixture
 from doatrack.distributions.grid_posterior import GridPosterior
-from doatrack.features import FeatureStream
+from doatrack.features import FeatureStream, steered_map
 from doatrack.geometry.interpolation import interpolate_directions
 from doatrack.networks import PairGeometry, PhysicsDecoder, delay_target, fill_pooling_windows
 from doatrack.training import physics_loss, to_time_axis
@@ -30,18 +30,22 @@ class FrameInference:
     time is brought back to the frames on the sphere.
     """
 
-    def __init__(self, encoder: Any, decoder: PhysicsDecoder, geometry: PairGeometry) -> None:
+    def __init__(
+        self, encoder: Any, decoder: PhysicsDecoder, geometry: PairGeometry, map_scale: float | None = None
+    ) -> None:
         self._encoder, self._decoder, self._geometry = encoder, decoder, geometry
+        self._map_scale = map_scale
 
     @torch.no_grad()
     def run(
         self, stream: FeatureStream, bound: dict[str, float] | None, maps: bool = False
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
-        """Return directions (n_frames, 3), concentrations, bounds (n_frames,) and log posteriors of each frame.
+        """Return directions (n_frames, 3), concentrations, bounds (n_frames,) and log-likelihoods of each frame.
 
         The bound, given its gamma and beta, is minus the expected physics loss minus beta times the divergence
-        from the uniform prior; NaN where it is not asked for. The log posteriors (n_frames, n_directions) are there
-        where `maps` asks for them and the encoder makes maps.
+        from the uniform prior; NaN where it is not asked for. The log-likelihoods (n_frames, n_directions) are
+        there where `maps` asks for them and the encoder makes maps: given a scale, those of the map before the encoder
+        corrects it (the encoder has looked at the frames before already), else its posterior.
         """
         parts = list(self._blocks(stream, bound, maps))
         if not parts:
@@ -56,7 +60,9 @@ class FrameInference:
         times = (np.arange(len(doa)) + 0.5) * pooling - 0.5
         frames = np.arange(stream.n_frames, dtype=float)
         spread = np.exp(np.interp(frames, times, np.log(concentration + 1e-9)))
-        return interpolate_directions(frames, times, doa), spread, np.interp(frames, times, evidence), None
+        if log_posterior is not None:
+            log_posterior = _between_rows(frames, times, log_posterior)
+        return interpolate_directions(frames, times, doa), spread, np.interp(frames, times, evidence), log_posterior
 
     def _blocks(self, stream: FeatureStream, bound: dict[str, float] | None, maps: bool) -> Any:
         if self._encoder.context is None:
@@ -73,13 +79,20 @@ class FrameInference:
 
     def _rows(self, gcc: Tensor, skip: int, bound: dict[str, float] | None, maps: bool) -> _Rows:
         posterior = self._encoder(gcc[None], self._geometry)
+        if isinstance(posterior, VonMisesFisherMixture):
+            # several sources are found in maps, whatever made these
+            logits = posterior.log_prob(self._geometry.directions[:, None, None]).movedim(0, -1)
+            posterior = GridPosterior(logits, self._geometry.directions)
         evidence = torch.full(posterior.batch_shape, torch.nan)
         if bound is not None:
             evidence = self._bound(posterior, gcc[None], **bound)
         claimed = posterior.tempered(_TEMPERATURE) if isinstance(posterior, GridPosterior) else posterior
         rows = [posterior.mean_direction[0], claimed.concentration[0], evidence[0]]
         if maps and isinstance(posterior, GridPosterior):
-            rows.append(posterior.logits[0])
+            heard = posterior.logits[0]
+            if self._map_scale is not None and self._encoder.context is not None:
+                heard = self._map_scale * steered_map(gcc, self._geometry.steering())
+            rows.append(heard)
         return tuple(row[skip:] for row in rows)
 
     def _bound(self, posterior: GridPosterior | VonMisesFisher, gcc: Tensor, gamma: float, beta: float) -> Tensor:
@@ -89,3 +102,12 @@ class FrameInference:
         seeded = torch.Generator().manual_seed(0)  # a score must be repeatable
         physics = physics_loss(posterior, target, self._decoder, self._geometry, generator=seeded)
         return -(physics + beta * posterior.kl_uniform())
+
+
+def _between_rows(at: NDArray[Any], times: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return rows (n_times, n_columns) interpolated linearly to other times, and held at the ends."""
+    place = np.interp(at, times, np.arange(len(times)))
+    before = np.floor(place).astype(np.int64)
+    after = np.minimum(before + 1, len(times) - 1)
+    share = (place - before)[:, None]
+    return np.asarray((1 - share) * rows[before] + share * rows[after])

@@ -1,7 +1,6 @@
 """What trackers that learn share: going on, stopping, resuming, and what a file keeps."""
 
 import contextlib
-import copy
 import os
 import pathlib
 import tempfile
@@ -18,13 +17,11 @@ from doatrack._validation import check_bool, check_int, check_path, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._base import BaseTracker
-from doatrack.estimators._calibration import fit_concentration_scale
 from doatrack.estimators._fitting import check_device, train
 from doatrack.estimators._runs import SCRATCH, draw_seed, scratch_folder
-from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError, NoActivityError
+from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
 from doatrack.features import FeatureStore
 from doatrack.geometry import MicArray
-from doatrack.metrics import angular_error
 from doatrack.training import Checkpoint, CropSampler
 
 __all__ = ["LearnedTracker"]
@@ -43,7 +40,6 @@ class LearnedTracker(BaseTracker):
 
     array_: MicArray
     fitted_array_: MicArray
-    concentration_scale_: float
     seed_: int
     history_: list[dict[str, float]]
     n_epochs: int
@@ -96,43 +92,6 @@ class LearnedTracker(BaseTracker):
             self.fitted_array_ = self.array_
         return self
 
-    def calibrate(self, X: Signals, y: Any) -> Self:
-        """Find the one factor on concentrations with which 90 % cones cover 90 % of active frames.
-
-        Parameters
-        ----------
-        X : array, list of arrays, path or list of paths
-            Recordings that the tracker was not fitted on.
-        y : truth per recording
-            As in `score`.
-
-        Returns
-        -------
-        self
-
-        Notes
-        -----
-        Directions do not change, only their claimed uncertainty. The labels that it needs may come from a simulation.
-        A supervised tracker knows no uncertainty before.
-        """
-        recordings = self._recordings(X)
-        truth = per_recording("y", y, recordings)
-        if truth is None:
-            raise InvalidInputError("calibrate needs the truth of its recordings, calibrate(signals, y); got None.")
-        claiming = copy.copy(self)
-        claiming.concentration_scale_ = 1.0
-        errors, concentration = [], []
-        for k in range(len(recordings)):
-            frames = claiming._estimate(recordings, k)
-            doa, weight = self._align(truth[k], frames, recordings.name(k))
-            keep = (weight > 0) & np.isfinite(doa).all(axis=1)
-            errors.append(angular_error(doa[keep], frames.doa[keep]))
-            concentration.append(frames.concentration[keep])
-        if not sum(map(len, errors)):
-            raise NoActivityError("calibrate found no active frame with known truth. Give recordings with sound.")
-        self.concentration_scale_ = fit_concentration_scale(np.concatenate(errors), np.concatenate(concentration))
-        return self
-
     def _fit(
         self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
     ) -> None:
@@ -174,10 +133,15 @@ class LearnedTracker(BaseTracker):
         rows_per_step: int | None,
         n_epochs: int,
         settled: bool,
+        targets: FeatureStore | None = None,
     ) -> None:
         """Minimise a loss over crops of a store, with checkpoints while fitting, and add to the history."""
         sampler = CropSampler(
-            store, crop_frames=self.crop_frames, batch_size=self.batch_size, rows_per_step=rows_per_step
+            store,
+            crop_frames=self.crop_frames,
+            batch_size=self.batch_size,
+            rows_per_step=rows_per_step,
+            targets=targets,
         )
         checkpoint = None
         if self.checkpoint is not None and not settled:

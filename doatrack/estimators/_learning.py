@@ -3,13 +3,16 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from doatrack.features import FeatureStore, steered_map
 from doatrack.networks import PairGeometry, PhysicsDecoder, fill_pooling_windows
-from doatrack.training import Batch, exponential_decay, motion_log_transition, variational_loss
+from doatrack.tracking import Transition, grid_smoother
+from doatrack.training import Batch, LossTerms, exponential_decay, motion_log_transition, variational_loss
 
-__all__ = ["Schedule", "UnsupervisedTask"]
+__all__ = ["Schedule", "SmootherTask", "UnsupervisedTask", "store_smoothed"]
 
 _ANNEALED_SHARE = 0.5
 _WARM_UP_SHARE = 0.05
@@ -53,7 +56,11 @@ class Schedule:
 
 
 class UnsupervisedTask:
-    """The loss of a batch: encoder, decoder and the prior at a moment of the schedule."""
+    """The loss of a batch: encoder, decoder and the prior at a moment of the schedule.
+
+    Where a batch holds all pairs and `pairs_per_step` is given, the map is made of all of them, and only that many
+    random ones are corrected and compared with the decoder.
+    """
 
     def __init__(
         self,
@@ -62,7 +69,9 @@ class UnsupervisedTask:
         geometry: PairGeometry,
         schedule: Schedule,
         motion_concentration: float | None,
+        pairs_per_step: int | None = None,
     ) -> None:
+        self._pairs_per_step = pairs_per_step
         self._encoder, self._decoder = encoder, decoder
         self._geometry = geometry
         self._schedule = schedule
@@ -81,11 +90,16 @@ class UnsupervisedTask:
         )
         gamma, beta = self._schedule.gamma_at(progress), self._schedule.beta_at(progress)
         blur = self._schedule.blur_at(progress)
-        terms = variational_loss(
-            self._encoder(gcc, geometry),
+        if self._pairs_per_step is None:
+            posterior = self._encoder(gcc, geometry)
+        else:
+            chosen = _random_pairs(gcc, self._pairs_per_step, generator)
+            posterior = self._encoder(gcc, geometry, chosen)
+            gcc, geometry = gcc[..., chosen, :], geometry.select(chosen)
+        terms = self._loss(
+            posterior,
             gcc[..., : len(geometry.lags)],
             activity,
-            self._decoder,
             geometry,
             gamma=gamma,
             beta=beta,
@@ -97,3 +111,44 @@ class UnsupervisedTask:
         sigma = float(self._decoder.sigma.detach()) * blur
         record = {"physics": float(terms.physics.detach()), "kl": float(terms.kl.detach())}
         return terms.total, record | {"gamma": gamma, "sigma": sigma, "beta": beta}
+
+    def _loss(self, posterior: Any, gcc: Tensor, activity: Tensor, geometry: PairGeometry, **moment: Any) -> LossTerms:
+        return variational_loss(posterior, gcc, activity, self._decoder, geometry, **moment)
+
+
+class SmootherTask:
+    """The loss of a batch against the smoother: the encoder learns to say of a frame what the whole recording says."""
+
+    def __init__(self, encoder: Any, geometry: PairGeometry, pairs_per_step: int) -> None:
+        self._encoder, self._geometry, self._pairs_per_step = encoder, geometry, pairs_per_step
+
+    def __call__(self, batch: Batch, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Return the cross-entropy in nats, averaged over active frames, and nothing more to record."""
+        assert batch.target is not None
+        device = self._geometry.lags.device
+        gcc = batch.features.to(device)
+        chosen = _random_pairs(gcc, self._pairs_per_step, generator)
+        posterior = self._encoder(gcc, self._geometry, chosen)
+        weight = batch.activity.to(device)
+        per_frame = -(batch.target.to(device) * posterior.logits).sum(dim=-1)
+        return (per_frame * weight).sum() / weight.sum().clamp_min(1e-6), {}
+
+
+def store_smoothed(
+    store: FeatureStore, targets: FeatureStore, geometry: PairGeometry, transition: Transition, map_scale: float
+) -> FeatureStore:
+    """Write the smoother's posterior (n_frames, 1, n_directions) of every recording of a store, by its maps.
+
+    Silent frames are bridged by the motion.
+    """
+    steering = geometry.steering()
+    for k in range(len(store)):
+        heard = map_scale * steered_map(store.recording(k), steering)
+        smoothed = grid_smoother(heard.double().numpy(), transition, store.activities[k])
+        targets.write(torch.from_numpy(np.exp(smoothed)).float()[:, None])
+        targets.close_recording(store.activities[k])
+    return targets
+
+
+def _random_pairs(gcc: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    return torch.randperm(gcc.shape[-2], generator=generator)[:count].sort().values.to(gcc.device)

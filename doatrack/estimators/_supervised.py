@@ -44,10 +44,11 @@ class SupervisedTracker(LearnedTracker):
     `_batch_vectors` (what is learned), `_vectors` (answers of a whole recording) and `_loss`.
 
     A network that is unsure makes its vector short. Its length is read as that of a von Mises-Fisher distribution's
-    mean vector, whose concentration `calibrate` makes honest by one factor; before, it is unknown (NaN).
+    mean vector, whose concentration `calibrate` makes honest; before, it is unknown (NaN).
     """
 
     network_: nn.Module
+    _claims = False
 
     _loss: str
 
@@ -81,7 +82,7 @@ class SupervisedTracker(LearnedTracker):
         self.grid_ = self._search_grid()
         self.array_ = self.fitted_array_ = array
         self.history_ = []
-        self.concentration_scale_ = float("nan")
+        self.calibration_ = {}
         self._new_network()
 
     def _new_network(self) -> None:
@@ -172,21 +173,14 @@ class SupervisedTracker(LearnedTracker):
             delays = tables.extractor.tdoa_samples(doa).T
             power = steered_correlation(torch.cat(heard), tables.extractor.lags, delays).double().numpy()
         likely = inverse_mean_resultant_length(torch.from_numpy(length).clamp(0.0, _LONGEST))
-        concentration = likely.numpy() * self.concentration_scale_
-        angle = np.full(len(doa), np.nan)
-        if np.isfinite(self.concentration_scale_):
-            angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
-        return FrameEstimates(doa, concentration, angle, activity, power)
+        return FrameEstimates(doa, likely.numpy(), credible_angle(likely, 0.9).numpy(), activity, power)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        scale = self.concentration_scale_ if np.isfinite(self.concentration_scale_) else None
-        return self._learned_values() | {"concentration_scale": scale}, self._weights()
+        return self._learned_values(), self._weights()
 
     def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.grid_ = self._search_grid()
         self._restore_learned(values)
-        scale = values["concentration_scale"]
-        self.concentration_scale_ = float("nan") if scale is None else float(scale)
         self._new_network()
         self._set_weights(arrays)
 

@@ -73,8 +73,8 @@ class Cross3DTracker(SupervisedTracker):
     network_ : Cross3D
     history_ : list of dict
         Per epoch: loss, mean angular error in degrees over frames that count, learning rate.
-    concentration_scale_ : float
-        Factor on concentrations found by `calibrate`; NaN before, and so are the concentrations.
+    calibration_ : dict of ConeCalibration
+        What `calibrate` found, by smoothing ("frame", "filter", "smoother"); before, concentrations are NaN.
     fitted_array_ : MicArray
         The array it learned on.
 

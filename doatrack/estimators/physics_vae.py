@@ -17,8 +17,9 @@ from doatrack.estimators._fitting import store_features
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._inference import FrameInference
 from doatrack.estimators._learned import LearnedTracker
-from doatrack.estimators._learning import Schedule, UnsupervisedTask
+from doatrack.estimators._learning import Schedule, SmootherTask, UnsupervisedTask, store_smoothed
 from doatrack.estimators._search import search_grid
+from doatrack.estimators._source_learning import MIXTURE_KLS, SOURCE_LOSSES, SeveralSourcesTask
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCExtractor, GCCFeatures
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
@@ -29,6 +30,8 @@ from doatrack.tracking import MotionModel
 __all__ = ["PhysicsVAETracker"]
 
 _PRIORS = ("motion", "uniform")
+_TEACHERS = ("smoother", "physics")
+_MAP_SCALE, _WEIGHTED_MAP_SCALE = 200.0, 600.0
 
 
 class PhysicsVAETracker(LearnedTracker):
@@ -47,12 +50,25 @@ class PhysicsVAETracker(LearnedTracker):
         "map": correlations corrected by a small causal network, then summed into a posterior over a grid; starts as
         SRP-PHAT, moves to other arrays. "paper": the pairwise convolutional recurrent network of section 4 with a
         von Mises-Fisher posterior.
+    teacher : {"smoother", "physics"}
+        What teaches. "smoother": the posterior of the motion model's smoother over the uncorrected maps of whole
+        recordings, which the encoder learns to give for single frames (encoder "map", one source). "physics": the
+        paper's bound; several sources are always learned so.
     prior : {"motion", "uniform"}
-        What directions are expected before listening: a slowly moving source (encoder "map" only), or any direction
+        What teacher "physics" expects before listening: a slowly moving source (encoder "map" only), or any direction
         in any frame, as in the paper.
     features : {"whitened", "snr", "phat"} or GCCFeatures
         How correlations are weighted before anything is learned from them (docs/features.md): "phat" is the paper's
         setting, "whitened" survives an interferer.
+    n_sources : int
+        Sources at a time (section 5.6); above 1 `predict` gives (n_frames, n_sources, 3) and `track` a `MultiTrack`.
+        The posterior is a mixture with one component per source: the parts of the map around its separated peaks, or
+        for encoder "paper" a head for each. With encoder "map" it can be set after fitting.
+    source_loss : {"mixture", "masked"}
+        How several sources are compared with what was heard: each lag explained by any of them (equation 27), or each
+        pair in a frame given to one (equation 28).
+    mixture_kl : {"sampled", "bound"}
+        Divergence of a mixture from the uniform prior: by Monte Carlo (exact on a grid), or its upper bound.
     width : int, optional
         Channels of the encoder's layers; None is 16 for "map", 128 for "paper".
     n_directions : int
@@ -82,9 +98,9 @@ class PhysicsVAETracker(LearnedTracker):
     window : {"hann", "rectangular"}
     speed_of_sound : float
         In m/s.
-    evidence_share : float
-        Share of the encoder's log-posterior that counts as new in each frame, for filter and smoother (encoder "map"):
-        it has seen the frames before already.
+    map_scale : float, optional
+        Log-likelihood in nats of a map's value of 1 (encoder "map"), for filter and smoother, also the one that
+        teaches; None is 200 for features "phat", 600 for the others.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
     random_state : int, RandomState or None
@@ -104,8 +120,8 @@ class PhysicsVAETracker(LearnedTracker):
     grid_ : DirectionGrid
     history_ : list of dict
         Per epoch: loss, physics, kl, gamma, sigma, beta, learning rate.
-    concentration_scale_ : float
-        Factor on concentrations found by `calibrate`; 1 before.
+    calibration_ : dict of ConeCalibration
+        What `calibrate` found, by smoothing ("frame", "filter", "smoother"); empty before.
     fitted_array_ : MicArray
         The array it learned on.
 
@@ -130,15 +146,21 @@ class PhysicsVAETracker(LearnedTracker):
     (2, 10, 3)
     """
 
+    _sources_from_maps = True
+
     def __init__(
         self,
         array: MicArray | None = None,
         *,
         encoder: Literal["map", "paper"] = "map",
+        teacher: Literal["smoother", "physics"] = "smoother",
         prior: Literal["motion", "uniform"] = "motion",
         features: Literal["whitened", "snr", "phat"] | GCCFeatures = "whitened",
+        n_sources: int = 1,
+        source_loss: Literal["mixture", "masked"] = "mixture",
+        mixture_kl: Literal["sampled", "bound"] = "sampled",
         width: int | None = None,
-        n_directions: int = 1024,
+        n_directions: int = 2048,
         gamma: float = 10.0,
         gamma_initial: float = 4.0,
         sigma: float = 0.8,
@@ -159,7 +181,7 @@ class PhysicsVAETracker(LearnedTracker):
         hop_length: int = 3072,
         window: Literal["hann", "rectangular"] = "rectangular",
         speed_of_sound: float = SPEED_OF_SOUND,
-        evidence_share: float = 0.5,
+        map_scale: float | None = None,
         motion: MotionModel | None = None,
         random_state: Any = None,
         device: str = "cpu",
@@ -169,8 +191,12 @@ class PhysicsVAETracker(LearnedTracker):
     ) -> None:
         self.array = array
         self.encoder = encoder
+        self.teacher = teacher
         self.prior = prior
         self.features = features
+        self.n_sources = n_sources
+        self.source_loss = source_loss
+        self.mixture_kl = mixture_kl
         self.width = width
         self.n_directions = n_directions
         self.gamma = gamma
@@ -193,7 +219,7 @@ class PhysicsVAETracker(LearnedTracker):
         self.hop_length = hop_length
         self.window = window
         self.speed_of_sound = speed_of_sound
-        self.evidence_share = evidence_share
+        self.map_scale = map_scale
         self.motion = motion
         self.random_state = random_state
         self.device = device
@@ -224,6 +250,7 @@ class PhysicsVAETracker(LearnedTracker):
         return cls(
             array,
             encoder="paper",
+            teacher="physics",
             prior="uniform",
             features="phat",
             gamma=4.0,
@@ -271,7 +298,15 @@ class PhysicsVAETracker(LearnedTracker):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_choice("encoder", self.encoder, ENCODERS)
+        check_choice("teacher", self.teacher, _TEACHERS)
         check_choice("prior", self.prior, _PRIORS)
+        if self.teacher == "smoother" and self.encoder == "paper":
+            raise InvalidInputError(
+                "teacher='smoother' needs an encoder that makes maps, encoder='map'; with encoder='paper' use "
+                "teacher='physics'."
+            )
+        check_choice("source_loss", self.source_loss, SOURCE_LOSSES)
+        check_choice("mixture_kl", self.mixture_kl, MIXTURE_KLS)
         GCCFeatures.of(self.features)
         if self.prior == "motion" and self.encoder == "paper":
             raise InvalidInputError(
@@ -285,7 +320,8 @@ class PhysicsVAETracker(LearnedTracker):
             check_real(name, getattr(self, name), 0.0, 100.0, exclusive_minimum=True)
         check_bool("learn_sigma", self.learn_sigma)
         check_real("beta", self.beta, 0.0)
-        check_real("evidence_share", self.evidence_share, 0.0, exclusive_minimum=True)
+        if self.map_scale is not None:
+            check_real("map_scale", self.map_scale, 0.0, exclusive_minimum=True)
         check_real("motion_concentration", self.motion_concentration, 0.0)
         check_int("pairs_per_step", self.pairs_per_step, 1)
 
@@ -295,15 +331,18 @@ class PhysicsVAETracker(LearnedTracker):
         self.seed_ = self._seed()
         self.grid_ = self._search_grid()
         self.array_ = self.fitted_array_ = array
-        self.encoder_ = build_encoder(self.encoder, self.width, self.seed_, GCCFeatures.of(self.features)).eval()
+        self.encoder_ = build_encoder(
+            self.encoder, self.width, self.seed_, GCCFeatures.of(self.features), self.n_sources
+        ).eval()
         self.decoder_ = PhysicsDecoder(self.sigma)
         self.history_: list[dict[str, float]] = []
-        self.concentration_scale_ = 1.0
+        self.calibration_ = {}
 
     def _go_on(self, array: MicArray | None) -> None:
         """Follow the parameters that were set after the weights were made, or say why these cannot."""
         self._same_array(array)
-        wanted, made = (m.state_dict() for m in (build_encoder(self.encoder, self.width, 0, GCCFeatures.of(self.features)), self.encoder_))
+        fresh = build_encoder(self.encoder, self.width, 0, GCCFeatures.of(self.features), self.n_sources)
+        wanted, made = fresh.state_dict(), self.encoder_.state_dict()
         if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in made.items()}:
             raise InvalidInputError(
                 f"The learned weights do not fit encoder={self.encoder!r} with width={self.width!r}. "
@@ -338,18 +377,39 @@ class PhysicsVAETracker(LearnedTracker):
         encoder, decoder = self.encoder_.to(self.device), self.decoder_.to(self.device)
         decoder.raw_sigma.requires_grad_(self.learn_sigma)
         motion = self.motion_concentration if self.prior == "motion" else None
-        task = UnsupervisedTask(encoder, decoder, runtime.geometry.to(self.device), schedule, motion)
+        geometry = runtime.geometry.to(self.device)
+        smoothed = self.teacher == "smoother" and self.n_sources == 1
+        # a map that is divided needs all pairs: random ones are then corrected only
+        whole = smoothed or (self.encoder == "map" and runtime.extractor.features.weighting != "phat")
+        given = (encoder, decoder, geometry, schedule, motion, self.pairs_per_step if whole else None)
+        task: SmootherTask | UnsupervisedTask = UnsupervisedTask(*given)
+        if smoothed:
+            task = SmootherTask(encoder, geometry, self.pairs_per_step)
+        elif self.n_sources > 1:
+            task = SeveralSourcesTask(
+                *given,
+                grid=self.grid_,
+                n_sources=self.n_sources,
+                source_loss=self.source_loss,
+                mixture_kl=self.mixture_kl,
+            )
         extractor = runtime.extractor
-        with self._new_store(len(extractor.mic_pairs), extractor.n_columns) as store:
+        with (
+            self._new_store(len(extractor.mic_pairs), extractor.n_columns) as store,
+            self._new_store(1, self.grid_.n_directions) as targets,
+        ):
             store_features(recordings, extractor, store, activity, self.verbose)
+            if smoothed:
+                store_smoothed(store, targets, runtime.geometry, self._transition(own_grid=True), runtime.map_scale)
             self._train(
                 nn.ModuleDict({"encoder": encoder, "decoder": decoder}),
                 task,
                 store,
                 schedule.learning_rate_at,
-                rows_per_step=self.pairs_per_step,
+                rows_per_step=None if whole else self.pairs_per_step,
                 n_epochs=n_epochs,
                 settled=settled,
+                targets=targets if smoothed else None,
             )
 
     def _search_grid(self) -> DirectionGrid:
@@ -366,15 +426,15 @@ class PhysicsVAETracker(LearnedTracker):
     ) -> FrameEstimates:
         runtime = self._runtime()
         stream = runtime.extractor.stream(recordings.blocks(index))
-        inference = FrameInference(self.encoder_, self.decoder_, runtime.geometry)
+        # several sources are parts of the posterior; one is followed by what was heard, before the encoder joins frames
+        scale = runtime.map_scale if self.n_sources == 1 else None
+        inference = FrameInference(self.encoder_, self.decoder_, runtime.geometry, scale)
         bound = {"gamma": self.gamma, "beta": self.beta} if evidence else None
-        doa, concentration, per_frame, log_posterior = inference.run(stream, bound, maps)
+        doa, concentration, per_frame, heard = inference.run(stream, bound, maps)
         if len(doa) == 0:
             self._too_short(recordings, index)
-        calibrated = concentration * self.concentration_scale_
-        angle = credible_angle(torch.from_numpy(calibrated), 0.9).numpy()
-        heard = None if log_posterior is None else self.evidence_share * log_posterior
-        return FrameEstimates(doa, calibrated, angle, stream.activity(), per_frame, heard)
+        angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
+        return FrameEstimates(doa, concentration, angle, stream.activity(), per_frame, heard)
 
     def _runtime(self) -> "_Tables":
         if not isinstance(self.encoder_, ENCODERS[check_choice("encoder", self.encoder, ENCODERS)]):
@@ -385,13 +445,14 @@ class PhysicsVAETracker(LearnedTracker):
         return self._tables_for(_Tables)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        return self._learned_values() | {"concentration_scale": self.concentration_scale_}, self._weights()
+        return self._learned_values(), self._weights()
 
     def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.grid_ = self._search_grid()
         self._restore_learned(values)
-        self.concentration_scale_ = float(values["concentration_scale"])
-        self.encoder_ = build_encoder(self.encoder, self.width, self.seed_, GCCFeatures.of(self.features)).eval()
+        self.encoder_ = build_encoder(
+            self.encoder, self.width, self.seed_, GCCFeatures.of(self.features), self.n_sources
+        ).eval()
         self.decoder_ = PhysicsDecoder(self.sigma)
         self._set_weights(arrays)
 
@@ -411,3 +472,5 @@ class _Tables:
             **lag_settings(tracker.encoder),
         )
         self.geometry = PairGeometry.of(self.extractor, tracker.grid_)
+        usual = _MAP_SCALE if self.extractor.features.weighting == "phat" else _WEIGHTED_MAP_SCALE
+        self.map_scale = usual if tracker.map_scale is None else tracker.map_scale

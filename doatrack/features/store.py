@@ -104,6 +104,10 @@ class FeatureStore:
         frames = torch.from_numpy(table.reshape(-1, self.n_rows, self.n_columns)[:, rows.numpy()].astype(np.float32))
         return frames, torch.from_numpy(self.activities[recording][start : start + length])
 
+    def recording(self, recording: int) -> Tensor:
+        """Return all frames of a recording, (n_frames, n_rows, n_columns)."""
+        return self.crop(recording, 0, self.n_frames(recording), torch.arange(self.n_rows))[0]
+
     def truth(self, recording: int, start: int, length: int) -> Tensor | None:
         """Return the directions (length, 3) of the frames that `crop` gives, NaN where they do not count."""
         truth = self.truths[recording]

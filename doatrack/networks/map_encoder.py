@@ -58,7 +58,7 @@ class MapEncoder(nn.Module):
         """The number of earlier frames that a frame's answer depends on."""
         return (_TIME - 1) * len(self.convolutions)
 
-    def forward(self, gcc: Tensor, geometry: PairGeometry) -> GridPosterior:
+    def forward(self, gcc: Tensor, geometry: PairGeometry, corrected: Tensor | None = None) -> GridPosterior:
         """Return the posterior of every frame.
 
         Parameters
@@ -66,15 +66,18 @@ class MapEncoder(nn.Module):
         gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_columns)
             One column per lag, or two: correlations before what their steered sum is divided by.
         geometry : PairGeometry
+        corrected : Tensor of shape (n_corrected,), optional
+            Pairs whose correction is computed, for all of them; None is all. Some are enough for a step of learning.
 
         Returns
         -------
         GridPosterior of batch shape (n_recordings, n_frames)
         """
-        n_lags, steering = len(geometry.lags), geometry.steering()
-        correction = self.correction_of(gcc[..., :n_lags], geometry.lags)
+        some = geometry if corrected is None else geometry.select(corrected)
+        heard = gcc[..., : len(geometry.lags)] if corrected is None else gcc[..., corrected, : len(geometry.lags)]
+        correction = srp_map(self.correction_of(heard, geometry.lags), some.steering())
         # what is divided is what was heard: a correction over a deep null would be blown up
-        shape = self.input_scale * steered_map(gcc, steering) + srp_map(correction, steering)
+        shape = self.input_scale * steered_map(gcc, geometry.steering()) + correction
         return GridPosterior(6 * F.softplus(self.raw_scale) * shape, geometry.directions)
 
     def correction_of(self, gcc: Tensor, lags: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What a network may know about an array: its pairs, their positions, lags and delays."""
 
 import dataclasses
+import functools
 
 import torch
 from torch import Tensor
@@ -70,4 +71,8 @@ class PairGeometry:
 
     def steering(self) -> Tensor:
         """Return the matrix (n_pairs * n_lags, n_directions) that turns correlations into a map."""
+        return self._steering
+
+    @functools.cached_property
+    def _steering(self) -> Tensor:
         return steering_matrix(self.delays, self.lags)

@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="b133c7e2ccb1f13bc60e3c32fe44b5711f11c73ee14e80a99d75cc12a1070040",
+        sha256="2ddabac13a5743c26d5c043080a75c732b7691276cf3db540c5347aa2178ebba",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }

@@ -26,6 +26,8 @@ class Batch:
         Index of each row among all rows of a frame.
     doa : Tensor of shape (n_crops, n_frames, 3), optional
         Directions to be learned; NaN in frames that do not count, and in padding.
+    target : Tensor of shape (n_crops, n_frames, n_directions), optional
+        Distributions to be learned; 0 in padding.
 
     Examples
     --------
@@ -40,6 +42,7 @@ class Batch:
     valid: Tensor
     rows: Tensor
     doa: Tensor | None = None
+    target: Tensor | None = None
 
 
 class CropSampler:
@@ -54,6 +57,8 @@ class CropSampler:
         Crops per batch; the last batch may have fewer.
     rows_per_step : int, optional
         Random rows (microphone pairs) looked at in one step; None takes all.
+    targets : FeatureStore, optional
+        Distributions to be learned, frame by frame the same recordings, of one row.
 
     Examples
     --------
@@ -69,9 +74,16 @@ class CropSampler:
     """
 
     def __init__(
-        self, store: FeatureStore, *, crop_frames: int, batch_size: int, rows_per_step: int | None = None
+        self,
+        store: FeatureStore,
+        *,
+        crop_frames: int,
+        batch_size: int,
+        rows_per_step: int | None = None,
+        targets: FeatureStore | None = None,
     ) -> None:
         self._store = store
+        self._targets = targets
         self._crop_frames = crop_frames
         self._batch_size = batch_size
         self._rows_per_step = store.n_rows if rows_per_step is None else min(rows_per_step, store.n_rows)
@@ -89,21 +101,29 @@ class CropSampler:
         for start in range(0, len(order), self._batch_size):
             rows = torch.randperm(self._store.n_rows, generator=generator)[: self._rows_per_step].sort().values
             crops = [self._crop(self._crops[k], rows, generator) for k in order[start : start + self._batch_size]]
-            length = max(len(features) for features, _, _ in crops)
-            truths = [_pad(doa, length, torch.nan) for _, _, doa in crops if doa is not None]
+            length = max(len(features) for features, *_ in crops)
+            truths = [_pad(doa, length, torch.nan) for _, _, doa, _ in crops if doa is not None]
+            targets = [_pad(target, length) for *_, target in crops if target is not None]
             yield Batch(
-                features=torch.stack([_pad(features, length) for features, _, _ in crops]),
-                activity=torch.stack([_pad(activity, length) for _, activity, _ in crops]),
-                valid=torch.stack([_pad(torch.ones(len(features)), length) for features, _, _ in crops]),
+                features=torch.stack([_pad(features, length) for features, *_ in crops]),
+                activity=torch.stack([_pad(activity, length) for _, activity, *_ in crops]),
+                valid=torch.stack([_pad(torch.ones(len(features)), length) for features, *_ in crops]),
                 rows=rows,
                 doa=torch.stack(truths) if truths else None,
+                target=torch.stack(targets) if targets else None,
             )
 
-    def _crop(self, recording: int, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _crop(
+        self, recording: int, rows: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         room = max(self._store.n_frames(recording) - self._crop_frames, 0)
         start = int(torch.randint(room + 1, (), generator=generator))
         features, activity = self._store.crop(recording, start, self._crop_frames, rows)
-        return features, activity.float(), self._store.truth(recording, start, self._crop_frames)
+        truth = self._store.truth(recording, start, self._crop_frames)
+        target = None
+        if self._targets is not None:
+            target = self._targets.crop(recording, start, self._crop_frames, torch.tensor([0]))[0][:, 0]
+        return features, activity.float(), truth, target
 
 
 def _pad(values: Tensor, length: int, filling: float = 0.0) -> Tensor:
