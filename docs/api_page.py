@@ -18,11 +18,14 @@ This page is written by `docs/api_page.py`.
 """
 CONSTANTS = {
     "__version__": "Version of the package.",
+    "EXPERIMENTS": "The tables and figures of the paper, by name.",
     "FORMAT_VERSION": "Version of the model files written.",
     "LOCATA_ARRAYS": "LOCATA's names of its arrays, and the presets with the same microphones.",
+    "METHODS": "The methods that the experiments compare, by name.",
     "NEURAL_SRP_LAGS": "The lags of Neural-SRP's input, in samples.",
     "NOISE_KINDS": "Names of the kinds of noise that a scene can have.",
     "PRETRAINED": "The models that come with the package, by name.",
+    "SCALES": "Sizes of the experiments: smoke, cpu, paper.",
     "SPEED_OF_SOUND": "In air at about 20 degrees Celsius, m/s.",
     "WINDOWS": "Names of the analysis windows.",
 }

@@ -30,6 +30,11 @@ class Experiment:
         `rows(workspace, methods)` does the work.
     text : callable
         `text(rows)` is the Markdown of the rows.
+
+    Examples
+    --------
+    >>> EXPERIMENTS["exp1"].title
+    'Experiment 1 (Table 2): sensor noise'
     """
 
     name: str
@@ -114,6 +119,16 @@ def run_experiment(space: Workspace, name: str, methods: Sequence[Method]) -> Ro
     ------
     InvalidInputError
         If the name is unknown, or the experiment needs data that were not given.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from doatrack.experiments import SCALES
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     space = Workspace(pathlib.Path(folder) / "run", SCALES["smoke"])
+    ...     rows = run_experiment(space, "exp1", chosen_methods(["srp-phat"]))
+    >>> [(row["method"], row["published_deg"]) for row in rows]
+    [('srp-phat', 8.4), ('srp-phat+filter', None), ('srp-phat+smoother', None)]
     """
     experiment = EXPERIMENTS[check_choice("experiment", name, EXPERIMENTS)]
     if name == "rooms" and space.rooms is None:
