@@ -17,6 +17,7 @@ from doatrack.simulation import SceneSettings, simulate_scene
 
 ARRAYS = ("nao_head_12", "frl_octahedral_7", "minidsp_uma_8", "respeaker_usb_4", "tetrahedron_4", "random")
 LATE = 4  # samples
+_SURE = 0.7
 Case = tuple[NDArray[np.float32], MicArray, Callable[[SetupReport], bool]]
 
 
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             for fault, outcome in _outcomes(scene.waveform, array, generator).items():
                 outcomes.setdefault((fault, name), []).append(outcome)
     rows = [
-        {"fault": fault, "array": name} | {what: found.count(what) for what in ("right", "other", "nothing", "hidden")}
+        {"fault": fault, "array": name}
+        | {what: found.count(what) for what in ("right", "other", "unsure", "nothing", "hidden")}
         for (fault, name), found in outcomes.items()
     ]
     publish(args, _text(args, env, rows, speech is not None), {"environment": env, "rows": rows})
@@ -62,15 +64,16 @@ def _random_array(generator: np.random.Generator) -> MicArray:
 
 
 def _outcomes(waveform: NDArray[np.float32], array: MicArray, generator: np.random.Generator) -> dict[str, str]:
-    """Return what the check says of each fault: right, other (a wrong finding), nothing, or hidden by symmetry."""
+    """Return for each fault: right, other (wrong), unsure (wrong, but said so), nothing, or hidden by symmetry."""
     outcomes = {}
     for fault, (signals, claimed, is_right) in _cases(waveform, array, generator).items():
         if is_right(SetupReport((), (), 0, 1.0)) and fault != "none":
             outcomes[fault] = "hidden"
             continue
         report = check_setup(signals, claimed)
-        missed = not report.findings
-        outcomes[fault] = "right" if is_right(report) else "nothing" if missed else "other"
+        unsure = any(finding.confidence < _SURE for finding in report.findings)
+        missed = "nothing" if not report.findings else "unsure" if unsure else "other"
+        outcomes[fault] = "right" if is_right(report) else missed
     return outcomes
 
 
@@ -131,9 +134,9 @@ def _text(args: argparse.Namespace, env: dict[str, Any], rows: list[dict[str, An
     faults = list(dict.fromkeys(row["fault"] for row in rows))
     table = [[fault, *(_cell(by_place[fault, name]) for name in args.arrays)] for fault in faults]
     clean = [row for row in rows if row["fault"] == "none"]
-    n_clean = sum(row["right"] + row["other"] for row in clean)
-    false_alarms = sum(row["other"] for row in clean)
-    wrong = sum(row["other"] for row in rows)
+    n_clean = sum(row["right"] + row["other"] + row["unsure"] for row in clean)
+    false_alarms = sum(row["other"] + row["unsure"] for row in clean)
+    wrong, unsure = (sum(row[what] for row in rows) for what in ("other", "unsure"))
     right = sum(row["right"] for row in rows if row["fault"] != "none")
     return "\n".join(
         [
@@ -142,21 +145,24 @@ def _text(args: argparse.Namespace, env: dict[str, Any], rows: list[dict[str, An
             f"{args.n_scenes} scenes of {args.duration:g} s for each array, {'real' if real else 'synthetic'} talkers, "
             "rt60 0.2-1.0 s, SNR 5-30 dB, every third with a loudspeaker of white noise. Each cell: scenes in which "
             "the fault was named rightly (kind, channels, order or factor), of those in which it is no symmetry; in "
-            "brackets those in which something else was reported.",
+            "brackets those in which something else was reported, and after a comma those of these that were less than "
+            f"{100 * _SURE:.0f} % sure, since another explanation was nearly as good.",
             "",
             markdown_table(["fault", *args.arrays], table),
             "",
-            f"False alarms: {false_alarms} of {n_clean} recordings without a fault. Of {right + wrong} reports, "
-            f"{right} ({100 * right / max(right + wrong, 1):.0f} %) were right in every point.",
+            f"False alarms: {false_alarms} of {n_clean} recordings without a fault. Of {right + wrong + unsure} "
+            f"reports, {right} ({100 * right / max(right + wrong + unsure, 1):.0f} %) were right in every point; "
+            f"{unsure} of the {wrong + unsure} others said that they were not sure.",
         ]
     )
 
 
 def _cell(row: dict[str, Any]) -> str:
-    n = row["right"] + row["other"] + row["nothing"]
+    wrong = row["other"] + row["unsure"]
+    n = row["right"] + wrong + row["nothing"]
     if n == 0:
         return "symmetry"
-    return f"{row['right']} of {n}" + (f" ({row['other']})" if row["other"] else "")
+    return f"{row['right']} of {n}" + (f" ({wrong}, {row['unsure']})" if wrong else "")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Repairs in words: what is wrong with wiring and geometry, and what to do."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,6 +13,12 @@ from doatrack.estimators._setup_report import Finding
 __all__ = ["unexplained", "wiring_findings"]
 
 _RATES = {44.1 / 48: "44.1 and 48 kHz", 48 / 44.1: "48 and 44.1 kHz", 2.0: "twice the rate", 0.5: "half the rate"}
+_RIVALS = {
+    "inverted": "an inverted channel",
+    "order": "another order of the channels",
+    "scale": "another scale of the positions",
+    "offset": "a channel that is late",
+}
 
 
 def wiring_findings(evidence: DelayEvidence, repairs: list[Repair], good: NDArray[np.int64]) -> list[Finding]:
@@ -19,7 +26,7 @@ def wiring_findings(evidence: DelayEvidence, repairs: list[Repair], good: NDArra
     if not repairs:
         return []
     final = repairs[-1].after
-    sure = {kind: min(r.confidence for r in repairs if r.kind == kind) for kind in {r.kind for r in repairs}}
+    sure = {kind: min(_sure(r) for r in repairs if r.kind == kind) for kind in {r.kind for r in repairs}}
     findings = [
         Finding(
             "inverted",
@@ -39,7 +46,21 @@ def wiring_findings(evidence: DelayEvidence, repairs: list[Repair], good: NDArra
     if "offset" in sure:
         late = final.offsets - np.median(final.offsets)
         findings += [_offset_finding(int(good[m]), late[m], sure["offset"]) for m in np.flatnonzero(np.abs(late) > 0.5)]
-    return findings
+    return [_with_rivals(finding, repairs) for finding in findings]
+
+
+def _sure(repair: Repair) -> float:
+    """Return how sure one repair is: explanations that are nearly as good share the confidence."""
+    return repair.confidence / (1 + len(repair.rivals))
+
+
+def _with_rivals(finding: Finding, repairs: list[Repair]) -> Finding:
+    rivals = sorted({rival for repair in repairs if repair.kind == finding.kind for rival in repair.rivals})
+    if not rivals:
+        return finding
+    words = " or ".join(_RIVALS[rival] for rival in rivals)
+    explanation = f"{finding.explanation} Nearly as good an explanation: {words}."
+    return dataclasses.replace(finding, explanation=explanation, details=finding.details | {"alternatives": rivals})
 
 
 def _odd_ones(signs: NDArray[np.float64]) -> NDArray[np.intp]:

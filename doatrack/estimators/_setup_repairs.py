@@ -20,7 +20,9 @@ LEAST_GAIN = {"inverted": 0.08, "order": 0.03, "scale": 0.05, "offset": 0.05}
 _SURE = 0.95
 _MOST_REPAIRS = 4
 SCREENED = 24  # frames by which candidates are sorted
-_LOOKED_AT = 8
+_LOOKED_AT = 3  # of each kind
+_AS_GOOD = 0.85  # share of the best gain at which a change explains as much
+_MOST_RARE = 3
 _RESAMPLES = 400
 _BLOCK_S = 0.5
 SCALES = np.geomspace(0.4, 2.5, 31)
@@ -38,7 +40,8 @@ class Repair:
     """A change of the wiring that explains the delays better.
 
     `gain` is the share by which the mean correlation grows, `confidence` the share of resampled recordings (blocks of
-    frames drawn again) in which it grows by half of that at least.
+    frames drawn again) in which it grows by half of the least gain of its kind; `rivals` are other kinds of change that
+    explain nearly as much.
     """
 
     kind: str
@@ -46,6 +49,7 @@ class Repair:
     after: Wiring
     gain: float
     confidence: float
+    rivals: tuple[str, ...] = ()
 
 
 def find_repairs(evidence: DelayEvidence, generator: np.random.Generator) -> list[Repair]:
@@ -66,38 +70,55 @@ def _best_repair(evidence: DelayEvidence, wiring: Wiring, generator: np.random.G
     few = evidence.thinned(SCREENED)
     usual = few.scores(wiring)[0].mean()
     tried = [
-        ((few.scores(changed)[0].mean() / usual - 1) / LEAST_GAIN[kind], kind, changed)
-        for kind, changed in _candidates(evidence, wiring, generator)
+        ((few.scores(changed)[0].mean() / usual - 1) / LEAST_GAIN[kind], kind, rare, changed)
+        for kind, rare, changed in _candidates(evidence, wiring, generator)
     ]
     now = evidence.scores(wiring)[0]
-    for worth, kind, changed in sorted(tried, key=lambda item: -item[0])[:_LOOKED_AT]:
-        if worth < 0.5:
-            return None
+    helpful: list[tuple[int, Repair]] = []
+    for kind, rare, changed in _most_promising(tried):
         gains = evidence.scores(changed)[0] - now
         gain = float(gains.mean() / now.mean())
         confidence = _confidence(gains, now, evidence.times, LEAST_GAIN[kind] / 2, generator)
         if gain >= LEAST_GAIN[kind] and confidence >= _SURE:
-            return Repair(kind, wiring, changed, gain, confidence)
-    return None
+            helpful.append((rare, Repair(kind, wiring, changed, gain, confidence)))
+    if not helpful:
+        return None
+    best = max(repair.gain for _, repair in helpful)
+    equal = [(rare, -repair.gain, k) for k, (rare, repair) in enumerate(helpful) if repair.gain >= _AS_GOOD * best]
+    chosen = helpful[min(equal)[2]][1]
+    rivals = {repair.kind for _, repair in helpful if repair.gain >= _AS_GOOD * chosen.gain} - {chosen.kind}
+    return dataclasses.replace(chosen, rivals=tuple(sorted(rivals)))
+
+
+def _most_promising(tried: list[tuple[float, str, int, Wiring]]) -> list[tuple[str, int, Wiring]]:
+    """Return the best few changes of each kind that may be worth it."""
+    ranked = sorted((item for item in tried if item[0] >= 0.5), key=lambda item: -item[0])
+    chosen: list[tuple[str, int, Wiring]] = []
+    for kind in LEAST_GAIN:
+        for rarity in range(_MOST_RARE + 1):
+            alike = [item for item in ranked if item[1] == kind and item[2] == rarity]
+            chosen += [(kind, rarity, wiring) for _, _, _, wiring in alike[:_LOOKED_AT]]
+    return chosen
 
 
 def _candidates(
     evidence: DelayEvidence, wiring: Wiring, generator: np.random.Generator
-) -> Iterator[tuple[str, Wiring]]:
+) -> Iterator[tuple[str, int, Wiring]]:
+    """Yield kind, rarity and wiring: of two changes that explain as much, the more usual one is believed."""
     for m in range(evidence.n_mics):
         signs = wiring.signs.copy()
         signs[m] *= -1
-        yield "inverted", dataclasses.replace(wiring, signs=signs)
-    for order in _orders(evidence, wiring, generator):
-        yield "order", dataclasses.replace(wiring, order=order)
+        yield "inverted", 0, dataclasses.replace(wiring, signs=signs)
+    for order, usual in _orders(evidence, wiring, generator):
+        yield "order", 1 if usual else _MOST_RARE, dataclasses.replace(wiring, order=order)
     for scale in SCALES[np.abs(np.log(SCALES / wiring.scale)) > np.log(_LEAST_SCALE)]:
-        yield "scale", dataclasses.replace(wiring, scale=float(scale))
+        yield "scale", 1, dataclasses.replace(wiring, scale=float(scale))
     if evidence.n_mics > 3:
         for m in range(evidence.n_mics):
             offsets = wiring.offsets.copy()
             offsets[m] += _shift(evidence, wiring, m)
             if abs(offsets[m] - wiring.offsets[m]) >= _LEAST_SHIFT:
-                yield "offset", dataclasses.replace(wiring, offsets=offsets)
+                yield "offset", _MOST_RARE, dataclasses.replace(wiring, offsets=offsets)
 
 
 def _shift(evidence: DelayEvidence, wiring: Wiring, channel: int) -> float:
@@ -109,19 +130,20 @@ def _shift(evidence: DelayEvidence, wiring: Wiring, channel: int) -> float:
     return float(_SHIFTS[curve.mean(axis=1).argmax()])
 
 
-def _orders(evidence: DelayEvidence, wiring: Wiring, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Yield orders of channels worth trying: all of few, the usual mistakes and what delays suggest of many."""
+def _orders(
+    evidence: DelayEvidence, wiring: Wiring, generator: np.random.Generator
+) -> Iterator[tuple[NDArray[np.int64], bool]]:
+    """Yield orders worth trying (all of few microphones; those that delays suggest), and whether they are usual."""
     n, seen = evidence.n_mics, {tuple(wiring.order)}
-    choices: Iterable[Sequence[int]]
-    if n <= _ALL_ORDERS:
-        choices = itertools.permutations(range(n))
-    else:
-        choices = itertools.chain(_usual_mistakes(n), _from_delays(evidence, wiring, generator))
-    for choice in choices:
+    others: Iterable[Sequence[int]] = (
+        itertools.permutations(range(n)) if n <= _ALL_ORDERS else _from_delays(evidence, wiring, generator)
+    )
+    choices = itertools.chain(((c, True) for c in _usual_mistakes(n)), ((c, False) for c in others))
+    for choice, usual in choices:
         order = wiring.order[list(choice)]
         if tuple(order) not in seen and not same_up_to_symmetry(evidence.positions, wiring.order, order):
             seen.add(tuple(order))
-            yield order
+            yield order, usual
 
 
 def _usual_mistakes(n: int) -> Iterator[list[int]]:

@@ -18,14 +18,14 @@ class Finding:
         The channels concerned, counted from 0; empty where it is the whole array. Texts count from 1, as the command
         line does.
     confidence : float
-        From 0 to 1. Of geometry and wiring: the share of resampled recordings that say the same; docs/check.md has
-        how often it was right.
+        From 0 to 1. Of geometry and wiring: the share of resampled recordings that say the same, divided among the
+        explanations that are nearly as good; docs/check.md has how often it was right.
     explanation, remedy : str
         What was seen, and what to do.
     details : dict
         Numbers for programs, by kind: "order" has `channels`, the channels (from 0) of the microphones in the array's
         order; "scale" has `factor`, by which positions are too small; "offset" has `samples` by which the channel is
-        late.
+        late; "alternatives" are other kinds that explain nearly as much.
 
     Examples
     --------
