@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack._validation import check_array, check_int
+from doatrack._validation import check_int
 from doatrack.exceptions import InvalidInputError
 from doatrack.features.frames import FrameSettings
-from doatrack.features.stft import analysis_window
+from doatrack.features.stft import analysis_window, band_bins
 from doatrack.features.stream import FeatureStream
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
 
@@ -161,7 +161,7 @@ class CovarianceExtractor:
         self._order = np.lexsort(array.positions.T[::-1])
         self.array = array.select(self._order)
         self.frames = frames
-        self._bins = _bins_in(freq_range_hz, snapshot_length, frames.sample_rate)
+        self._bins = band_bins(freq_range_hz, snapshot_length, frames.sample_rate)
         self.frequencies = np.arange(self._bins.start, self._bins.stop) * frames.sample_rate / snapshot_length
 
     def steering(self, directions: NDArray[np.float64], speed_of_sound: float = SPEED_OF_SOUND) -> Tensor:
@@ -178,17 +178,3 @@ class CovarianceExtractor:
     def stream(self, blocks: Iterable[NDArray[np.float32]]) -> FeatureStream:
         """Return an iterator over the covariances of successive blocks that also collects the activity."""
         return FeatureStream(self.frames, self.covariance, blocks)
-
-
-def _bins_in(freq_range_hz: tuple[float, float], snapshot_length: int, sample_rate: int) -> slice:
-    """Return the bins of a DFT within a band; 0 Hz and the Nyquist frequency, which have no phase, are left out."""
-    low, high = check_array("freq_range_hz", freq_range_hz, (2,))
-    step = sample_rate / snapshot_length
-    first, last = max(1, int(np.ceil(low / step - 1e-9))), int(np.floor(high / step + 1e-9))
-    last = min(last, (snapshot_length - 1) // 2)
-    if not low < high or first > last:
-        raise InvalidInputError(
-            f"freq_range_hz must hold at least one of the frequencies of a snapshot, multiples of {step:g} Hz below "
-            f"{sample_rate / 2:g} Hz, got {low:g} to {high:g}. Give (lowest, highest) in Hz, or longer snapshots."
-        )
-    return slice(first, last + 1)

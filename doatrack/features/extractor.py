@@ -11,7 +11,7 @@ from doatrack.exceptions import InvalidInputError
 from doatrack.features.frames import FrameSettings
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.gcc_phat import gcc_phat, lag_axis, lag_transform
-from doatrack.features.stft import analysis_window, stft
+from doatrack.features.stft import analysis_window, band_bins, stft
 from doatrack.features.stream import FeatureStream
 from doatrack.features.weighted_gcc import WeightedGCC
 from doatrack.features.weighted_stream import WeightedStream
@@ -88,9 +88,8 @@ class GCCExtractor:
             self._weighted = WeightedGCC(self.features, frames, self.lags, self.mic_pairs)
         self.n_columns = len(self.lags) * (1 if self._weighted is None else 2)
         self._window = analysis_window(frames.window, frames.win_length)
-        self._transform = _in_band(
-            lag_transform(self.lags, frames.win_length), self.features.freq_range_hz, frames.sample_rate
-        )
+        transform = lag_transform(self.lags, frames.win_length)
+        self._transform = _in_band(transform, self.features.freq_range_hz, frames)
 
     def tdoa_samples(self, doa: NDArray[np.float64]) -> Tensor:
         """Return the delays in samples of directions (n_directions, 3), shape (n_pairs, n_directions)."""
@@ -163,16 +162,11 @@ class _Finished(FeatureStream):
         return self._stream.activity()
 
 
-def _in_band(transform: Tensor, freq_range_hz: tuple[float, float] | None, sample_rate: int) -> Tensor:
+def _in_band(transform: Tensor, freq_range_hz: tuple[float, float] | None, frames: FrameSettings) -> Tensor:
     """Return the transform without other frequencies, scaled so that a pure delay still peaks at 1."""
     if freq_range_hz is None:
         return transform
-    n_freq = len(transform) // 2
-    frequency = torch.linspace(0.0, sample_rate / 2, n_freq)
-    inside = (frequency >= freq_range_hz[0]) & (frequency <= freq_range_hz[1])
-    if not inside.any():
-        raise InvalidInputError(
-            f"freq_range_hz must hold frequencies up to half the sample rate, {sample_rate / 2:g} Hz, "
-            f"got {freq_range_hz}."
-        )
-    return transform * inside.repeat_interleave(2)[:, None] * (n_freq / int(inside.sum()))
+    bins = band_bins(freq_range_hz, frames.win_length, frames.sample_rate)
+    inside = torch.zeros(len(transform), 1)
+    inside[2 * bins.start : 2 * bins.stop] = frames.win_length / 2 / (bins.stop - bins.start)
+    return transform * inside

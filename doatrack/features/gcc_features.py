@@ -29,7 +29,8 @@ class GCCFeatures:
     pair_weighting : {"uniform", "baseline"}
         Pairs count alike, or in proportion to their length: long ones tell small angles apart.
     snapshot_length : int, optional
-        Of a snapshot in samples; None is a quarter of the frame. Snapshots follow each other by a quarter of it.
+        Of a snapshot in samples, at most the frame's; None is a quarter of the frame. Snapshots follow each other by
+        a quarter of their length.
     noise_quantile : float
         Share of the snapshots of each frequency that are taken as noise, the quietest.
     loading : float

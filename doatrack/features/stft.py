@@ -5,10 +5,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack._validation import check_choice
+from doatrack._validation import check_array, check_choice
 from doatrack.exceptions import InvalidInputError
 
-__all__ = ["WINDOWS", "analysis_window", "frame_count", "frame_times", "stft"]
+__all__ = ["WINDOWS", "analysis_window", "band_bins", "frame_count", "frame_times", "stft"]
 
 WINDOWS = ("hann", "rectangular")
 
@@ -46,6 +46,31 @@ def analysis_window(name: str, win_length: int) -> Tensor:
     if check_choice("window", name, WINDOWS) == "rectangular":
         return torch.ones(win_length)
     return torch.hann_window(win_length)
+
+
+def band_bins(freq_range_hz: tuple[float, float], n_fft: int, sample_rate: int) -> slice:
+    """Return the bins of a DFT within a band; 0 Hz and the Nyquist frequency, which have no phase, are left out.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are none.
+
+    Examples
+    --------
+    >>> band_bins((300.0, 6000.0), 512, 16000)
+    slice(10, 193, None)
+    """
+    low, high = check_array("freq_range_hz", freq_range_hz, (2,))
+    step = sample_rate / n_fft
+    first, last = max(1, int(np.ceil(low / step - 1e-9))), int(np.floor(high / step + 1e-9))
+    last = min(last, (n_fft - 1) // 2)
+    if not low < high or first > last:
+        raise InvalidInputError(
+            f"freq_range_hz must hold at least one of the frequencies of a snapshot, multiples of {step:g} Hz below "
+            f"{sample_rate / 2:g} Hz, got {low:g} to {high:g}. Give (lowest, highest) in Hz, or longer snapshots."
+        )
+    return slice(first, last + 1)
 
 
 def stft(waveform: Tensor, window: Tensor, hop_length: int) -> Tensor:

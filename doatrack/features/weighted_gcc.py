@@ -12,13 +12,15 @@ from torch import Tensor
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.gcc_phat import lag_transform
 from doatrack.features.noise_statistics import noise_covariance, reliability, reverberation, whitening_matrix
-from doatrack.features.stft import analysis_window
+from doatrack.features.stft import analysis_window, band_bins
 
 __all__ = ["NoiseModel", "WeightedGCC"]
 
 _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _LEAST_WEIGHT = 1e-3
+_FREQUENCIES_AT_ONCE = 64
+"""Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,15 +80,11 @@ class WeightedGCC:
         self._pairs = torch.as_tensor(mic_pairs)
         self._window = analysis_window("hann", self.length)
         rate = frames.sample_rate
-        low, high = settings.freq_range_hz or (_LOWEST_HZ, _HIGHEST_SHARE * rate)
-        frequency = np.arange(self.length // 2 + 1) * rate / self.length
-        chosen = np.flatnonzero((frequency >= low) & (frequency <= high))
-        if len(chosen) == 0:
-            chosen = np.array([int(np.abs(frequency - low).argmin())])
-        self._bins = slice(int(chosen[0]), int(chosen[-1]) + 1)
+        band = settings.freq_range_hz or (_LOWEST_HZ, _HIGHEST_SHARE * rate)
+        self._bins = band_bins(band, self.length, rate)
         rows = lag_transform(lags, self.length).unflatten(0, (-1, 2))[self._bins]
         # a mean over the chosen frequencies, whatever their number
-        self._transform = (rows * (self.length / 2 / len(chosen))).flatten(0, 1)
+        self._transform = (rows * (self.length / 2 / len(rows))).flatten(0, 1)
         step = self.hop / rate
         self._delay = max(1, round(settings.reverberation_delay_s / step))
         self._decay = math.exp(-step / settings.reverberation_decay_s)
@@ -97,11 +95,25 @@ class WeightedGCC:
 
     def spectra(self, waveform: Tensor) -> Tensor:
         """Return the snapshots' spectra (n_freq, n_snapshots, n_mics) of a waveform (n_mics, n_samples)."""
-        cut = waveform.unfold(-1, self.length, self.hop) * self._window.to(waveform.dtype)
-        return torch.fft.rfft(cut)[..., self._bins].permute(2, 1, 0).contiguous()
+        window = self._window.to(waveform.dtype)
+        n_freq, n_snapshots = self._bins.stop - self._bins.start, self.n_snapshots(waveform.shape[-1])
+        spectra = torch.empty(n_freq, n_snapshots, len(waveform), dtype=window.dtype.to_complex())
+        for k, channel in enumerate(waveform):
+            # one microphone at a time: a long recording takes no second copy
+            cut = channel.unfold(-1, self.length, self.hop) * window
+            spectra[..., k] = torch.fft.rfft(cut)[:, self._bins].T
+        return spectra
 
     def learn(self, spectra: Tensor) -> NoiseModel:
         """Return the noise model of snapshots (n_freq, n_snapshots, n_mics)."""
+        # gaps of digital silence were not recorded, and tell nothing of the noise between them
+        heard = (spectra != 0).any(dim=-1).any(dim=0)
+        if heard.any() and not heard.all():
+            spectra = spectra[:, heard]
+        parts = [self._learn(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)]
+        return NoiseModel(torch.cat([p.whitening for p in parts]), torch.cat([p.floor for p in parts]))
+
+    def _learn(self, spectra: Tensor) -> NoiseModel:
         n_freq, _, n_mics = spectra.shape
         if self.settings.weighting == "whitened":
             covariance = noise_covariance(spectra, self.settings.noise_quantile)

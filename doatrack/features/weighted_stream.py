@@ -1,5 +1,6 @@
 """A stream of weighted correlations: noise is learned over a span of the recording around, or before, each frame."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -12,8 +13,8 @@ from doatrack.features.weighted_gcc import NoiseModel, WeightedGCC
 
 __all__ = ["WeightedStream"]
 
-_PAST_S = 0.5
-"""Sound before a frame whose reverberation is looked at."""
+_PAST_DECAYS = 7.0
+"""Sound before a frame whose reverberation is looked at, in time constants of its decay: 30 dB."""
 _REFRESH_S = 2.0
 """How often the causal noise model is learned anew; at the start with every frame."""
 _FRAMES_AT_ONCE = 8
@@ -46,10 +47,11 @@ class WeightedStream(FeatureStream):
         super().__init__(weighted.frames, lambda samples: samples, blocks)
         self._weighted = weighted
         self._order = torch.as_tensor(order)
-        rate = self._frames.sample_rate
+        settings, rate = weighted.settings, self._frames.sample_rate
         hop = self._frames.hop_length
-        self._span = max(1, round(weighted.settings.statistics_s * rate / hop))
-        self._past = round(_PAST_S * rate / hop + 0.5) * hop
+        self._span = max(1, round(settings.statistics_s * rate / hop))
+        past_s = settings.reverberation_delay_s + _PAST_DECAYS * settings.reverberation_decay_s
+        self._past = math.ceil(past_s * rate / hop) * hop
         self._refresh = max(1, round(_REFRESH_S * rate / hop))
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -87,8 +89,6 @@ class WeightedStream(FeatureStream):
                 yield from self._correlate(kept, noise, 1, skip)
                 skip += hop
             spare = max(0, skip - self._span * hop - self._past)
-            # on the grid of snapshots and frames, so that blocks of any length give the same
-            spare -= spare % (hop * self._weighted.hop)
             kept, skip = kept[:, spare:], skip - spare
 
     def _length(self, n_frames: int) -> int:
