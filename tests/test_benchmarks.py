@@ -13,7 +13,7 @@ from doatrack.simulation import SceneSettings, simulate_scene
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "benchmarks"
 COMMANDS = sorted(path.name for path in FOLDER.glob("[!_]*.py"))
-WITH_SECTION = ("accuracy", "fit_memory", "music_speed", "simulation", "srp_phat_speed")
+WITH_SECTION = ("accuracy", "features_accuracy", "fit_memory", "music_speed", "simulation", "srp_phat_speed")
 
 
 @pytest.fixture
@@ -130,11 +130,42 @@ def test_motion_speed_gives_the_same_probabilities_both_ways(benchmark_module, t
     assert max(row["difference"] for row in rows) < 1e-4
 
 
+def test_features_accuracy_on_a_simulated_set(benchmark_module, scored_set, tmp_path, capsys):
+    kinds = ("phat", "whitened", "snr, causal")
+    options = ["--features", *kinds, "--json", str(tmp_path / "figures.json")]
+    benchmark_module("features_accuracy").main([f"{scored_set}:quiet", *options])
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    ways = ("frame by frame", "filter", "smoother")
+    assert [(row["features"], row["way"]) for row in rows] == [(kind, way) for kind in kinds for way in ways]
+    assert len({row["mae_deg"] for row in rows}) == 9
+    assert all(row["n_scenes"] == 1 and row["mae_deg"] < 20 for row in rows)
+    for row, plain in zip(rows[3:], rows[:3] * 2, strict=True):
+        assert row["difference_deg"] == pytest.approx(row["mae_deg"] - plain["mae_deg"])
+    assert "set:quiet (1 scenes)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("section", ["motion_accuracy", "motion_speed"])
 def test_the_page_about_motion_names_the_command_and_has_a_place_for_its_table(section):
     page = (FOLDER.parent / "docs" / "motion.md").read_text(encoding="utf-8")
     assert f"python benchmarks/{section}.py --write docs/motion.md" in page
     assert page.count(f"<!-- {section}:start -->") == page.count(f"<!-- {section}:end -->") == 1
+
+
+def test_the_page_about_several_sources_has_a_place_for_its_table():
+    page = (FOLDER.parent / "docs" / "several_sources.md").read_text(encoding="utf-8")
+    assert "python benchmarks/multi_source.py --write docs/several_sources.md" in page
+    assert page.count("<!-- multi_source:start -->") == page.count("<!-- multi_source:end -->") == 1
+
+
+def test_multi_source_compares_with_the_peaks_of_the_map(benchmark_module, tmp_path, capsys):
+    options = ["--array", "tetrahedron_4", "--scenes", "2", "--seconds", "1.5", "--fit-scenes", "0", "--no-shipped"]
+    options += ["--speech", str(tmp_path / "none"), "--json", str(tmp_path / "figures.json")]
+    benchmark_module("multi_source").main(options)
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [row["way"] for row in rows] == ["frame by frame", "filter", "smoother"]
+    assert rows[0]["difference_deg"] == 0
+    assert all(0 <= row["ospa_deg"] <= 30 for row in rows)
+    assert "SRPPHAT, two separated peaks" in capsys.readouterr().out
 
 
 def test_a_page_without_markers_is_left_alone(benchmark_module, tmp_path):
