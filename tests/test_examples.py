@@ -12,6 +12,7 @@ SMALL = {  # options, what the output must say, files
         "fitted without labels: mean error",
         ["tracker.safetensors"],
     ),
+    "check_a_setup": ([], "In the order that was found: Nothing wrong was found", []),
     "own_array": (["--seconds", "2"], "10 mm: mean error", ["array.json"]),
     "grid_search_without_labels": (["--scenes", "2", "--epochs", "1"], "chosen without labels", []),
     "simulate_a_set": (
