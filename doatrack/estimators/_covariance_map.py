@@ -1,6 +1,6 @@
 """What the methods share that compare spatial covariances with plane waves over a grid of directions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ __all__ = ["CovarianceMapTracker", "CovarianceTables"]
 
 Locate = Callable[[Tensor, Tensor, "CovarianceTables"], Tensor]
 
-_BLOCK = 2**24  # numbers in one table of directions and frequencies: 128 MB of complex ones
+_GROUP = 16  # frames at least that are worth the tables of directions which are made for them
+_BLOCK = 2**20  # numbers in one table of directions and frequencies: what the processor keeps near
 
 
 class CovarianceMapTracker(BaseTracker):
@@ -59,7 +60,7 @@ class CovarianceMapTracker(BaseTracker):
         maps = []
         for k in range(len(recordings)):
             stream = tables.extractor.stream(recordings.blocks(k))
-            parts = [self._map(covariance, tables) for covariance in stream]
+            parts = [self._map(covariance, tables) for covariance in _grouped(stream)]
             maps.append(torch.cat(parts).double().numpy() if parts else self._too_short(recordings, k))
         return recordings.mirror(maps)
 
@@ -92,7 +93,7 @@ class CovarianceMapTracker(BaseTracker):
         tables = self._runtime()
         stream = tables.extractor.stream(recordings.blocks(index))
         doa, heard, logs = [], [], []
-        for covariance in stream:
+        for covariance in _grouped(stream):
             values = self._map(covariance, tables)
             heard.append(values.amax(dim=-1))
             doa.append(locate(values, covariance, tables))
@@ -126,6 +127,18 @@ class CovarianceMapTracker(BaseTracker):
         self.grid_ = self._search_grid()
 
 
+def _grouped(stream: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Yield the features of successive blocks, several of them at once."""
+    waiting: list[Tensor] = []
+    for features in stream:
+        waiting.append(features)
+        if sum(map(len, waiting)) >= _GROUP:
+            yield torch.cat(waiting)
+            waiting = []
+    if waiting:
+        yield torch.cat(waiting)
+
+
 class CovarianceTables:
     """What follows from array and parameters, computed once.
 
@@ -151,7 +164,7 @@ class CovarianceTables:
         return self.directions[indices] if self._finder is None else self._finder.refine(maps, indices)
 
     def frequency_blocks(self, n_frames: int) -> Iterator[slice]:
-        """Yield the frequencies in groups whose tables need bounded memory, whatever the array and the grid."""
+        """Yield the frequencies in groups whose tables stay small, whatever the array and the grid."""
         _, n_directions, n_mics = self.steering.shape
         size = max(1, _BLOCK // (n_directions * max(n_frames, n_mics * (n_mics - 1))))
         for start in range(0, self.n_freq, size):
