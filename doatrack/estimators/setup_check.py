@@ -26,7 +26,7 @@ from doatrack.geometry import SPEED_OF_SOUND, MicArray
 
 __all__ = ["check_setup"]
 
-_MOST_S = 120.0  # of each recording
+_MOST_S, _MOST_RECORDINGS = 300.0, 60  # in all
 _FEWEST_FRAMES = 8
 _UNEXPLAINED = 0.6
 _NAMED = 6
@@ -51,8 +51,8 @@ def check_setup(
     Parameters
     ----------
     signals : array, list of arrays, path or list of paths
-        Recordings of one set-up, some seconds or more in all, best with sound from several directions. Two minutes of
-        each are read.
+        Recordings of one set-up, some seconds or more in all, best with sound from several directions. Of many, 60
+        are read, evenly chosen, and five minutes in all: the beginning of each.
     array : MicArray
         The array as claimed.
     sample_rate : int
@@ -102,7 +102,9 @@ def check_setup(
     check_real("speed_of_sound", speed_of_sound, 100.0, 10000.0)
     generator = np.random.default_rng(check_int("random_state", random_state, 0))
     recordings = Recordings(signals, array.n_mics, sample_rate)
-    waveforms = [_beginning(recordings, k, sample_rate) for k in range(len(recordings))]
+    chosen = np.unique(np.linspace(0, len(recordings) - 1, _MOST_RECORDINGS).round().astype(int))
+    n_samples = round(_MOST_S / len(chosen) * sample_rate)
+    waveforms = [_beginning(recordings, int(k), n_samples) for k in chosen]
     statistics = ChannelStatistics(array.n_mics)
     for waveform in waveforms:
         statistics.add(waveform)
@@ -122,14 +124,14 @@ def check_setup(
     return _geometry_report(evidence, good, findings, array, generator)
 
 
-def _beginning(recordings: Recordings, index: int, sample_rate: int) -> NDArray[np.float32]:
-    blocks, wanted = [], round(_MOST_S * sample_rate)
+def _beginning(recordings: Recordings, index: int, n_samples: int) -> NDArray[np.float32]:
+    blocks, read = [], 0
     for block in recordings.blocks(index):
         blocks.append(block)
-        wanted -= block.shape[1]
-        if wanted <= 0:
+        read += block.shape[1]
+        if read >= n_samples:
             break
-    return np.concatenate(blocks, axis=1) if blocks else recordings[index]
+    return np.concatenate(blocks, axis=1)[:, :n_samples] if blocks else recordings[index]
 
 
 def _usable(findings: list[Finding], channels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -182,6 +182,20 @@ def test_recordings_files_and_blocks_count_together(waves, tmp_path):
     assert kinds(first) == [("inverted", (0,))]
 
 
+def test_of_many_recordings_some_are_read_and_of_long_ones_the_beginning(waves, monkeypatch):
+    from doatrack.estimators import setup_check
+
+    monkeypatch.setattr(setup_check, "_MOST_RECORDINGS", 3)
+    monkeypatch.setattr(setup_check, "_MOST_S", 3 * waves.shape[1] / RATE)
+    silence = np.zeros((7, 16000), np.float32)
+    many = [waves, silence, waves, silence, waves]  # the first, the third and the last are read
+    inverted = waves.copy()
+    inverted[1] *= -1
+    assert check_setup(many, OCTAHEDRON) == check_setup([waves] * 3, OCTAHEDRON)
+    longer = [np.concatenate([waves, inverted], axis=1)] * 3
+    assert check_setup(longer, OCTAHEDRON) == check_setup([waves] * 3, OCTAHEDRON)
+
+
 def test_the_plainest_of_equal_orders_moves_fewest_channels():
     assert len(symmetries(SQUARE.positions)) == 8
     assert len(symmetries(MicArray.from_preset("tetrahedron_4").positions)) == 24
