@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doatrack.features.noise_statistics import noise_covariance, reliability, reverberation, whitening_matrix
+
+
+def complex_normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_covariance_is_that_of_the_noise_and_not_of_the_louder_bursts():
+    """A talker in half of the snapshots, 20 dB above an interferer that never stops."""
+    interferer, talker = complex_normal(5, 3, seed=1), complex_normal(5, 3, seed=2)
+    spectra = complex_normal(5, 4000, 1, seed=3) * interferer[:, None]
+    spectra[:, ::2] += 10 * complex_normal(5, 2000, 1, seed=4) * talker[:, None]
+    found = noise_covariance(spectra, 0.3)
+    expected = interferer[:, :, None] * interferer[:, None].conj()
+    expected = 3 * expected / expected.diagonal(dim1=1, dim2=2).real.sum(dim=1)[:, None, None]
+    assert (found - expected).abs().max() < 0.15
+    assert (noise_covariance(spectra, 1.0) - expected).abs().max() > 1.0
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 1.0])
+def test_the_covariance_is_hermitian_positive_and_of_trace_n_mics(quantile):
+    covariance = noise_covariance(complex_normal(7, 40, 4) * torch.tensor([1.0, 2.0, 3.0, 0.1]), quantile)
+    assert torch.allclose(covariance, covariance.mH, atol=1e-6)
+    assert torch.allclose(covariance.diagonal(dim1=1, dim2=2).real.sum(dim=1), torch.full((7,), 4.0), atol=1e-5)
+    assert torch.linalg.eigvalsh(covariance).min() > 0
+
+
+def test_the_level_of_the_recording_does_not_count():
+    spectra = complex_normal(3, 50, 4)
+    reference = noise_covariance(spectra, 0.3)
+    assert torch.allclose(noise_covariance(spectra * 1e-4, 0.3), reference, atol=1e-5)
+    assert torch.allclose(noise_covariance(spectra * 1e4, 0.3), reference, atol=1e-5)
+
+
+def test_silence_is_white():
+    assert torch.equal(noise_covariance(torch.zeros(2, 9, 3, dtype=torch.complex64), 0.3)[0], torch.eye(3) + 0j)
+
+
+def test_one_snapshot_is_not_taken_for_the_truth():
+    """It counts one ninth: the source itself must not be nulled by its only snapshot."""
+    spectra = complex_normal(1, 1, 3)
+    found = noise_covariance(spectra, 1.0)[0]
+    sample = spectra[0, 0, :, None] * spectra[0, 0].conj()
+    expected = sample * (3 / sample.diagonal().real.sum()) / 9 + 8 / 9 * torch.eye(3)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@given(st.floats(1e-3, 10.0), st.integers(2, 6))
+def test_whitening_has_the_trace_of_the_unit_matrix_and_inverts(loading, n_mics):
+    spectra = complex_normal(2, 30, n_mics, seed=n_mics)
+    covariance = noise_covariance(spectra, 0.5)
+    whitening = whitening_matrix(covariance, loading)
+    assert torch.allclose(whitening.diagonal(dim1=1, dim2=2).real.sum(dim=1), torch.tensor(float(n_mics)), rtol=1e-4)
+    product = whitening @ (covariance + loading * torch.eye(n_mics))
+    scale = product.diagonal(dim1=1, dim2=2).real.mean(dim=1)[:, None, None]
+    assert torch.allclose(product / scale, (torch.eye(n_mics) + 0j).expand(2, -1, -1), atol=1e-3)
+
+
+def test_white_noise_is_not_changed_by_whitening():
+    white = (torch.eye(4) + 0j).expand(3, -1, -1)
+    assert torch.allclose(whitening_matrix(white, 0.1), white, atol=1e-6)
+
+
+def test_the_smaller_the_loading_the_deeper_the_null():
+    wave = complex_normal(1, 4).abs() + 0j
+    covariance = noise_covariance(complex_normal(1, 4000, 1) * wave, 0.5)
+    kept = [float((whitening_matrix(covariance, loading)[0] @ wave[0]).norm()) for loading in (1.0, 0.1, 0.01)]
+    assert kept[0] > 3 * kept[1] > 9 * kept[2] > 0
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.floats(0.05, 0.97))
+def test_reverberation_is_the_recursion(n_snapshots, delay, decay):
+    power = torch.rand(n_snapshots, 3, generator=torch.Generator().manual_seed(n_snapshots))
+    expected, state = np.zeros((n_snapshots, 3)), np.zeros(3)
+    for k in range(n_snapshots):
+        new = power[k - delay].numpy() if k >= delay else 0.0
+        state = decay * state + (1 - decay) * new
+        expected[k] = state
+    found = reverberation(power, delay, decay)
+    assert found.shape == power.shape
+    np.testing.assert_allclose(found.numpy(), expected, atol=3e-6)
+
+
+def test_reverberation_never_looks_ahead():
+    power = torch.rand(40, 2, generator=torch.Generator().manual_seed(0))
+    later = power.clone()
+    later[20:] = 100.0
+    assert torch.equal(reverberation(power, 3, 0.8)[:23], reverberation(later, 3, 0.8)[:23])
+    assert not torch.equal(reverberation(power, 3, 0.8)[23], reverberation(later, 3, 0.8)[23])
+
+
+def test_a_steady_sound_expects_itself():
+    found = reverberation(torch.full((400, 1), 2.0), 2, math.exp(-0.2))
+    assert found[-1].item() == pytest.approx(2.0, rel=1e-4)
+
+
+@given(st.floats(0, 10), st.floats(0, 10), st.floats(0, 10))
+def test_reliability_is_a_share(power, floor, expected):
+    weight = reliability(torch.tensor([power]), torch.tensor([floor]), torch.tensor([expected]))
+    assert 0 <= weight.item() <= 1
+    if power > 1e-6:
+        assert weight.item() == pytest.approx(max(0.0, 1 - (floor + expected) / power), abs=1e-5)
+
+
+def test_what_is_below_the_floor_weighs_nothing_and_silence_is_finite():
+    assert reliability(torch.tensor([0.5, 0.0]), torch.tensor(1.0), torch.tensor(0.0)).tolist() == [0.0, 0.0]
+    # no noise at all: everything is new sound
+    assert reliability(torch.tensor([0.0, 2.0]), torch.tensor(0.0), torch.tensor(0.0)).tolist() == [1.0, 1.0]

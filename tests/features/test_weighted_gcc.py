@@ -1,0 +1,231 @@
+import numpy as np
+import pytest
+import torch
+
+from doatrack import SRPPHAT
+from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, steered_map, steering_matrix
+from doatrack.features.weighted_gcc import NoiseModel, WeightedGCC
+from doatrack.geometry import DirectionGrid, MicArray
+
+RATE = 16000
+ARRAY = MicArray([[0.06, 0, 0], [-0.05, 0.01, 0], [0, 0.06, 0.01], [0.01, -0.02, 0.06], [0.02, 0.03, -0.05]])
+FRAMES = FrameSettings(win_length=2048, hop_length=1536)
+GRID = DirectionGrid.quasi_uniform(1000)
+LAGS = torch.arange(-60.0, 61.0) * 0.1
+PAIRS = ARRAY.mic_pairs
+
+
+def plane_wave(doa: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """The source as the array hears it from far away, periodic in the length."""
+    delay = -(ARRAY.positions @ doa) / 343.0
+    shift = np.exp(-2j * np.pi * np.fft.rfftfreq(len(source), 1 / RATE) * delay[:, None])
+    return np.fft.irfft(np.fft.rfft(source) * shift, n=len(source))
+
+
+def steering() -> torch.Tensor:
+    tdoa = (ARRAY.positions[PAIRS[:, 1]] - ARRAY.positions[PAIRS[:, 0]]) @ GRID.directions.T / 343.0
+    return steering_matrix(torch.tensor(tdoa * RATE), LAGS)
+
+
+def random_whitening(n_freq: int, seed: int) -> torch.Tensor:
+    """Hermitian and positive, different in each frequency."""
+    root = torch.randn(n_freq, 5, 5, dtype=torch.complex64, generator=torch.Generator().manual_seed(seed))
+    return root @ root.mH / 5 + 0.1 * torch.eye(5)
+
+
+def weighted_map(weighted, spectra, noise, n_frames=2) -> torch.Tensor:
+    return steered_map(weighted(spectra, noise, n_frames), steering())
+
+
+@pytest.fixture(scope="module")
+def weighted():
+    # nothing is taken off the weights: what is left is the steered share itself
+    settings = GCCFeatures(floor_factor=0.0, reverberation_factor=0.0)
+    return WeightedGCC(settings, FRAMES, LAGS, PAIRS)
+
+
+def test_the_correlations_are_the_steered_share_written_out(weighted):
+    """The sums over snapshots and frequencies of |a^H Q x|^2 / x^H Q x over those of a^H Q a."""
+    rng = np.random.default_rng(0)
+    spectra = weighted.spectra(torch.from_numpy(rng.normal(size=(5, 2048)).astype(np.float32)))
+    n_freq = len(spectra)
+    whitening = random_whitening(n_freq, 1)
+    found = weighted_map(weighted, spectra, NoiseModel(whitening, torch.zeros(n_freq)), 1)[0]
+    frequency = np.arange(512 // 2 + 1)[weighted._bins] * RATE / 512
+    x, Q = spectra.numpy(), whitening.numpy()
+    for d in range(0, 1000, 97):
+        # a wave from u reaches microphone m earlier by r_m.u / c
+        a = np.exp(2j * np.pi * frequency[:, None] * (ARRAY.positions @ GRID.directions[d]) / 343.0)
+        steered = np.abs(np.einsum("fm,fmn,ftn->ft", a.conj(), Q, x)) ** 2
+        power = np.einsum("ftm,fmn,ftn->ft", x.conj(), Q, x).real
+        expected = (steered / power).mean() / np.einsum("fm,fmn,fn->f", a.conj(), Q, a).real.mean()
+        assert found[d].item() == pytest.approx(expected, abs=5e-3)
+
+
+def test_without_noise_to_whiten_it_is_srp_normalised_over_all_microphones(weighted):
+    rng = np.random.default_rng(0)
+    spectra = weighted.spectra(torch.from_numpy(rng.normal(size=(5, 4000)).astype(np.float32)))
+    unit = torch.eye(5, dtype=torch.complex64).expand(len(spectra), -1, -1)
+    found = weighted_map(weighted, spectra, NoiseModel(unit, torch.zeros(len(spectra))), 1)[0]
+    in_frame = spectra[:, : 1 + (2048 - 512) // 128]
+    level = in_frame.abs().square().sum(dim=-1, keepdim=True)
+    cross = (in_frame[..., PAIRS[:, 0]] * in_frame[..., PAIRS[:, 1]].conj() / level).mean(dim=1)
+    frequency = torch.arange(257)[weighted._bins, None] / 512
+    delays = torch.tensor(
+        (ARRAY.positions[PAIRS[:, 1]] - ARRAY.positions[PAIRS[:, 0]]) @ GRID.directions.T * RATE / 343
+    )
+    sums = torch.zeros(1000, dtype=torch.float64)
+    for pair in range(len(PAIRS)):
+        phase = 2 * torch.pi * frequency * delays[pair]
+        sums += (cross[:, pair, None] * torch.exp(1j * phase)).real.mean(dim=0)
+    # |sum_m x_m|^2 is the power of the microphones and twice each pair; both are divided by the number of microphones
+    assert torch.allclose(found.double(), (1 + 2 * sums) / 5, atol=5e-3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_plane_wave_alone_peaks_at_its_direction_with_its_weight_for_any_whitening(weighted, seed):
+    """By Cauchy-Schwarz no direction explains more of it than its own, whatever Q."""
+    rng = np.random.default_rng(seed)
+    index = int(rng.integers(1000))
+    wave = plane_wave(GRID.directions[index], rng.normal(size=6000))
+    spectra = weighted.spectra(torch.from_numpy(wave.astype(np.float32)))
+    noise = NoiseModel(random_whitening(len(spectra), seed), torch.zeros(len(spectra)))
+    for frame in weighted_map(weighted, spectra, noise):
+        assert int(frame.argmax()) == index
+        assert 0.97 < frame.max() <= 1.005
+        assert frame.min() > -0.01
+
+
+def test_the_peak_of_a_plane_wave_is_its_mean_weight():
+    """The floor takes its share off the weight, and off the map."""
+    wave = plane_wave(GRID.directions[3], np.random.default_rng(0).normal(size=6000))
+    plain = WeightedGCC(GCCFeatures(floor_factor=0.0, reverberation_factor=0.0), FRAMES, LAGS, PAIRS)
+    floored = WeightedGCC(GCCFeatures(floor_factor=1.0, reverberation_factor=0.0), FRAMES, LAGS, PAIRS)
+    spectra = plain.spectra(torch.from_numpy(wave.astype(np.float32)))
+    unit = torch.eye(5, dtype=torch.complex64).expand(len(spectra), -1, -1)
+    power = spectra.abs().square().sum(dim=-1)
+    noise = NoiseModel(unit, power.median(dim=1).values)
+    in_frame = power[:, :13]
+    expected = (1 - noise.floor[:, None] / in_frame).clamp_min(0).mean()
+    assert weighted_map(plain, spectra, noise, 1).max() == pytest.approx(1.0, abs=0.01)
+    assert weighted_map(floored, spectra, noise, 1).max() == pytest.approx(expected.item(), abs=0.01)
+    assert 0.2 < expected < 0.6
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """Noise from one side all the time, and a talker 4 dB below it in bursts of 0.25 s every 0.5 s from another."""
+    rng = np.random.default_rng(3)
+    n = 3 * RATE
+    talker, interferer = np.array([0.8, 0.6, 0.0]), np.array([-0.6, 0.64, 0.48])
+    gate = (np.arange(n) / RATE % 0.5) < 0.25
+    signal = plane_wave(interferer, rng.normal(size=n)) + 0.6 * plane_wave(talker, rng.normal(size=n)) * gate
+    signal += 0.01 * rng.normal(size=signal.shape)
+    times = FRAMES.times(FRAMES.count(n))
+    half = FRAMES.win_length / 2 / RATE
+    active = ((times - half) % 0.5 < 0.25) & ((times + half) % 0.5 < 0.25) & ((times % 0.5) < 0.25)
+    assert active.sum() >= 4
+    return signal.astype(np.float32), talker, interferer, active
+
+
+def angles_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.degrees(np.arccos(np.clip(one @ other, -1, 1)))
+
+
+def tracker(features, array=ARRAY, **options) -> SRPPHAT:
+    values = {"n_directions": 1000, "win_length": 2048, "hop_length": 1536} | options
+    return SRPPHAT(features=features, **values).fit(np.zeros((array.n_mics, 2048), np.float32), array)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_talker_below_an_interferer_is_found_where_phat_points_at_the_interferer(scene, causal):
+    signal, talker, interferer, active = scene
+    if causal:
+        active = active & (np.arange(len(active)) > 15)  # it must have heard the noise alone
+    plain = tracker("phat").predict(signal)[active]
+    assert np.median(angles_deg(plain, interferer)) < 3.0
+    found = tracker(GCCFeatures(causal=causal), refine=False).predict(signal)[active]
+    assert angles_deg(found, talker).max() < np.degrees(GRID.spacing)
+
+
+def test_whitening_is_what_removes_the_interferer(scene):
+    signal, talker, _, active = scene
+    weighted_only = tracker(GCCFeatures(weighting="snr", floor_factor=0.0)).predict(signal)[active]
+    assert np.median(angles_deg(weighted_only, talker)) > 10
+
+
+@pytest.mark.parametrize("scale", [1e-4, 100.0])
+@pytest.mark.parametrize("weighting", ["snr", "whitened"])
+def test_the_level_of_the_recording_changes_nothing(scene, weighting, scale):
+    maps = [tracker(weighting).predict_map(scene[0] * np.float32(factor)) for factor in (1.0, scale)]
+    np.testing.assert_allclose(maps[1], maps[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("weighting", ["snr", "whitened"])
+def test_permuting_channels_with_their_positions_changes_nothing(scene, weighting):
+    order = [3, 1, 4, 0, 2]
+    one = tracker(weighting).predict_map(scene[0])
+    other = tracker(weighting, ARRAY.select(order)).predict_map(scene[0][order])
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("features", [GCCFeatures(weighting="snr"), GCCFeatures(), GCCFeatures(causal=True)])
+def test_silence_and_a_dead_channel_give_finite_maps(scene, features):
+    silent = tracker(features).predict_map(np.zeros((5, 9000), np.float32))
+    assert np.isfinite(silent).all()
+    dead = scene[0][:, :9000].copy()
+    dead[2] = 0
+    assert np.isfinite(tracker(features).predict_map(dead)).all()
+    late = scene[0][:, :9000].copy()
+    late[:, :5000] = 0
+    assert np.isfinite(tracker(features).predict_map(late)).all()
+
+
+def test_a_dead_channel_does_not_hide_the_source():
+    rng = np.random.default_rng(0)
+    gate = (np.arange(16000) % 8000) < 4000
+    wave = plane_wave(GRID.directions[70], rng.normal(size=16000)) * gate + 0.01 * rng.normal(size=(5, 16000))
+    wave[2] = 0
+    found = tracker("whitened", refine=False).predict(wave.astype(np.float32))
+    assert angles_deg(found[0], GRID.directions[70]) < 3 * np.degrees(GRID.spacing)
+
+
+def test_gaps_of_digital_silence_do_not_hide_the_noise(scene):
+    """More than the share that is taken as noise: what is between them must be looked at."""
+    signal, talker, _, active = scene
+    cut = np.concatenate([signal, np.zeros_like(signal)], axis=1)
+    found = tracker("whitened", refine=False).predict(cut)[: len(active)][active]
+    assert angles_deg(found, talker).max() < np.degrees(GRID.spacing)
+
+
+@pytest.mark.parametrize("features", [GCCFeatures(weighting="snr"), GCCFeatures(), GCCFeatures(causal=True)])
+def test_a_recording_of_one_frame(features):
+    wave = plane_wave(GRID.directions[70], np.random.default_rng(0).normal(size=2048))
+    srp_map = tracker(features).predict_map(wave.astype(np.float32))
+    assert srp_map.shape == (1, 1000)
+    assert np.isfinite(srp_map).all()
+
+
+@pytest.mark.parametrize(("win", "hop"), [(512, 300), (1024, 701), (1023, 512), (4096, 3072)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_frames_that_do_not_lie_on_the_grid_of_snapshots(scene, win, hop, causal):
+    """One finite row per frame."""
+    signal = scene[0][:, :9000]
+    frames = FrameSettings(win_length=win, hop_length=hop)
+    extract = GCCExtractor(ARRAY, frames, lag_step=0.5, features=GCCFeatures(causal=causal))
+    gcc = extract.gcc(torch.from_numpy(signal))
+    assert len(gcc) == 1 + (9000 - win) // hop
+    assert torch.isfinite(gcc).all()
+
+
+def test_snapshots_lie_within_their_frame():
+    for win, hop, length in ((512, 300, None), (1024, 701, 200), (2048, 1536, 2048)):
+        frames = FrameSettings(win_length=win, hop_length=hop)
+        weighted = WeightedGCC(GCCFeatures(snapshot_length=length), frames, LAGS, PAIRS)
+        n_samples = 10 * hop + win
+        first, last = weighted._frame_ranges(11, 0, weighted.n_snapshots(n_samples))
+        start = torch.arange(11) * hop
+        slack = weighted.hop if length == win else 0  # a snapshot as long as the frame begins at most a step late
+        assert (first * weighted.hop >= start).all()
+        assert ((last - 1) * weighted.hop + weighted.length <= start + win + slack).all()
+        assert (last > first).all()
