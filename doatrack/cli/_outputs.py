@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from doatrack._files import atomic_write_bytes
 from doatrack.exceptions import InvalidInputError, OutputExistsError
-from doatrack.tracking import Track, is_track_csv
+from doatrack.tracking import MultiTrack, Track, is_track_csv
 
 __all__ = ["TrackWriter", "check_plotting"]
 
@@ -27,9 +27,11 @@ class TrackWriter:
 
     def __init__(self, folder: pathlib.Path, *, json: bool = False, plot: bool = False) -> None:
         self.folder = folder
-        self._writers: dict[str, Callable[[Track, pathlib.Path], None]] = {".csv": Track.to_csv}
+        self._writers: dict[str, Callable[[Track | MultiTrack, pathlib.Path], None]] = {
+            ".csv": lambda track, path: track.to_csv(path)
+        }
         if json:
-            self._writers[".json"] = Track.to_json
+            self._writers[".json"] = lambda track, path: track.to_json(path)
         if plot:
             check_plotting()
             self._writers[".png"] = _write_picture
@@ -55,7 +57,7 @@ class TrackWriter:
                         "hold labels). Choose another folder with --out."
                     )
 
-    def write(self, track: Track, recording: pathlib.Path) -> None:
+    def write(self, track: Track | MultiTrack, recording: pathlib.Path) -> None:
         """Write the files of one recording, each whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for write, target in zip(self._writers.values(), self._targets(recording), strict=True):
@@ -96,13 +98,16 @@ def _is_ours(path: pathlib.Path) -> bool:
     return head.startswith(b'{"timeStamp": ') if path.suffix == ".json" else _PICTURE_MARK in head
 
 
-def _write_picture(track: Track, path: pathlib.Path) -> None:
+def _write_picture(track: Track | MultiTrack, path: pathlib.Path) -> None:
     from matplotlib.figure import Figure
 
-    from doatrack.plotting import TrackDisplay
+    from doatrack.plotting import MultiTrackDisplay, TrackDisplay
 
     figure = Figure(figsize=(9, 5), layout="constrained")
-    display = TrackDisplay.from_track(track).plot(figure.subplots(2, sharex=True))
+    display: TrackDisplay | MultiTrackDisplay = (
+        MultiTrackDisplay.from_track(track) if isinstance(track, MultiTrack) else TrackDisplay.from_track(track)
+    )
+    display.plot(figure.subplots(2, sharex=True))
     display.axes_[0].set_title(path.stem, loc="right")
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120, metadata={"Software": "doatrack"})

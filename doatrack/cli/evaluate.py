@@ -11,17 +11,21 @@ from doatrack.cli._arguments import (
     ArrayOption,
     AzimuthOption,
     ElevationOption,
+    FeaturesOption,
     MethodOption,
     ModelOption,
+    SmoothingOption,
+    parse_smoothing,
     resolve_array,
 )
 from doatrack.cli._run import Failures, running, say, table_console
-from doatrack.exceptions import AudioFileError, OutputExistsError
+from doatrack.exceptions import AudioFileError, InvalidInputError, OutputExistsError
 
 if TYPE_CHECKING:
     from doatrack._validation import FloatArray
     from doatrack.cli._outputs import TrackWriter
     from doatrack.datasets import Locata, ScoredSet
+    from doatrack.estimators._smoothing import Smoothing
     from doatrack.tracking import Track
 
 __all__ = ["evaluation", "run_evaluate"]
@@ -45,6 +49,8 @@ def run_evaluate(
     array: ArrayOption = None,
     azimuth: AzimuthOption = None,
     elevation: ElevationOption = None,
+    smoothing: SmoothingOption = "smoother",
+    features: FeaturesOption = None,
     tasks: Annotated[
         str | None, typer.Option(metavar="LIST", help="Of LOCATA: which of the tasks 1, 3 and 5 (all by default).")
     ] = None,
@@ -78,15 +84,16 @@ def run_evaluate(
         from doatrack.cli._sets import open_set
         from doatrack.cli._trackers import Trackers
 
+        way = parse_smoothing(smoothing)
         scenes = open_set(folder, tasks, locata_array, leading_silence)
         writer = None if out is None else TrackWriter(out)
         if writer is not None:
             writer.check([_track_name(name) for name in scenes.names])
         _check_figures_file(json)
-        tracker = Trackers(method, model, azimuth, elevation).for_array(
+        tracker = Trackers(method, model, azimuth, elevation, features).for_array(
             scenes.array if array is None else resolve_array(array)
         )
-        scored = _track(scenes, tracker, writer, failures)
+        scored = _track(scenes, tracker, way, writer, failures)
         if not scored:
             raise AudioFileError(f"No recording of {folder} could be tracked: there are no figures.")
         groups = evaluation(scored)
@@ -94,7 +101,17 @@ def run_evaluate(
         if failures.count:
             say(f"{failures.count} of {len(scenes)} scenes are left out of these figures.")
         if json is not None:
-            _write_figures(json, {"set": str(folder), "method": method, "model": model and str(model)}, groups)
+            _write_figures(
+                json,
+                {
+                    "set": str(folder),
+                    "method": method,
+                    "model": model and str(model),
+                    "smoothing": smoothing,
+                    "features": features,
+                },
+                groups,
+            )
 
 
 def evaluation(scored: "Sequence[Scored]") -> dict[str, Figures]:
@@ -151,16 +168,26 @@ def _track_name(name: str) -> pathlib.Path:
 
 
 def _track(
-    scenes: "ScoredSet | Locata", tracker: Any, writer: "TrackWriter | None", failures: Failures
+    scenes: "ScoredSet | Locata",
+    tracker: Any,
+    smoothing: "Smoothing",
+    writer: "TrackWriter | None",
+    failures: Failures,
 ) -> "list[Scored]":
     from doatrack.estimators._progress import progress_over
 
     paths, truths = scenes.paths, scenes.truths
+    several = [name for name, truth in zip(scenes.names, truths, strict=True) if truth.ndim == 3]
+    if several:
+        raise InvalidInputError(
+            f"The truth of {several[0]} names several sources, and figures are of one. Score it in Python with "
+            "doatrack.metrics.detect_sources and ospa_deg (docs/several_sources.md)."
+        )
     scored: list[Scored] = []
     with progress_over(range(len(scenes)), "tracking", 1) as indices:
         for k in indices:
             with failures.tolerate(paths[k]):
-                track = tracker.track(paths[k])
+                track = tracker.track(paths[k], smoothing)
                 scored.append((scenes.names[k], truths[k], track))
                 if writer is not None:
                     writer.write(track, _track_name(scenes.names[k]))

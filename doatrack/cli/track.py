@@ -1,7 +1,7 @@
 """`doatrack track`: recordings in, tracks out."""
 
 import pathlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,13 +10,17 @@ from doatrack.cli._arguments import (
     AzimuthOption,
     ChannelsOption,
     ElevationOption,
+    FeaturesOption,
     MethodOption,
     ModelOption,
+    SmoothingOption,
     array_beside,
     audio_files,
+    parse_smoothing,
     resolve_array,
 )
 from doatrack.cli._run import running
+from doatrack.exceptions import InvalidInputError
 
 __all__ = ["run_track"]
 
@@ -32,6 +36,11 @@ def run_track(
     channels: ChannelsOption = None,
     azimuth: AzimuthOption = None,
     elevation: ElevationOption = None,
+    sources: Annotated[
+        int, typer.Option(min=1, max=10, metavar="N", help="Sources at a time (physics-vae with maps, srp-phat).")
+    ] = 1,
+    smoothing: SmoothingOption = "smoother",
+    features: FeaturesOption = None,
     json: Annotated[bool, typer.Option("--json", help="Also write NAME.json, one ODAS-like object per frame.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Also draw NAME.png: azimuth and elevation over time.")] = False,
 ) -> None:
@@ -46,15 +55,25 @@ def run_track(
         from doatrack.cli._trackers import Trackers
         from doatrack.estimators._progress import progress_over
 
+        way = parse_smoothing(smoothing)
         given = None if array is None else resolve_array(array)
         writer = TrackWriter(out, json=json, plot=plot)
         recordings = audio_files(paths, channels)
         writer.check([recording.path for recording in recordings])
-        trackers = Trackers(method, model, azimuth, elevation)
+        trackers = Trackers(method, model, azimuth, elevation, features)
         arrays = [given or array_beside(recording.path) for recording in recordings]
         chosen = [trackers.for_array(each) for each in arrays]
+        if sources > 1:
+            chosen = [_of_several(tracker, sources, method) for tracker in chosen]
         with progress_over(range(len(recordings)), "tracking", 1) as indices:
             for k in indices:
                 with failures.tolerate(recordings[k]):
-                    writer.write(chosen[k].track(recordings[k]), recordings[k].path)
+                    writer.write(chosen[k].track(recordings[k], way), recordings[k].path)
         typer.echo(f"{len(recordings) - failures.count} of {len(recordings)} tracks written to {out} ({method}).")
+
+
+def _of_several(tracker: Any, n_sources: int, method: str) -> Any:
+    """Return a fitted tracker set to several sources."""
+    if "n_sources" not in tracker.get_params(deep=False):
+        raise InvalidInputError(f"--sources {n_sources} needs a method that follows several sources, got {method}.")
+    return tracker.set_params(n_sources=n_sources)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from doatrack import SRPPHAT, Cross3DTracker, MicArray, NeuralSRPTracker, PhysicsVAETracker, Track, load
+from doatrack import SRPPHAT, Cross3DTracker, MicArray, MultiTrack, NeuralSRPTracker, PhysicsVAETracker, Track, load
 from doatrack.tracking import is_track_csv
 
 SRP = ("--method", "srp-phat")
@@ -243,10 +243,10 @@ def test_a_full_disk_is_said_and_the_old_track_survives(doatrack, scenes, tmp_pa
 def test_ctrl_c_says_what_is_kept(doatrack, scenes, tmp_path, monkeypatch):
     track = SRPPHAT.track
 
-    def interrupted(self, recording):
+    def interrupted(self, recording, smoothing):
         if pathlib.Path(recording).stem == "quiet_01":
             raise KeyboardInterrupt
-        return track(self, recording)
+        return track(self, recording, smoothing)
 
     monkeypatch.setattr(SRPPHAT, "track", interrupted)
     done = doatrack("track", scenes, *SRP, "--out", tmp_path / "out")
@@ -312,3 +312,57 @@ def test_a_supervised_model_is_loaded_and_asked_for(doatrack, original, array, t
         done = doatrack("track", original, "--method", method, "--model", file, "--azimuth", "0", "9", "--out", out)
         assert done.exit_code == 2
         assert "searches no grid" in done.stderr
+
+
+def test_two_sources_become_one_csv_with_a_column_of_sources(doatrack, original, tmp_path):
+    line = ("track", original / "quiet_00.wav", "--out", tmp_path / "out", "--method", "srp-phat", "--sources", 2)
+    done = doatrack(*line, "--array", original / "array.json", "--json", "--plot")
+    assert done.exit_code == 0, done.stderr
+    tracks = MultiTrack.from_csv(tmp_path / "out" / "quiet_00.csv")
+    assert tracks.n_sources == 2
+    assert MultiTrack.from_json(tmp_path / "out" / "quiet_00.json").n_frames == tracks.n_frames
+    assert (tmp_path / "out" / "quiet_00.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("way", ["none", "filter", "smoother"])
+def test_frames_are_joined_as_asked(doatrack, original, array, tmp_path, way):
+    recording = original / "quiet_00.wav"
+    done = doatrack("track", recording, *SRP, "--smoothing", way, "--out", tmp_path / "out")
+    assert (done.exit_code, done.stderr) == (0, "")
+    expected = SRPPHAT().fit(recording, array).track(recording, None if way == "none" else way)
+    written = Track.from_csv(tmp_path / "out" / "quiet_00.csv")
+    np.testing.assert_allclose(written.doa, expected.doa, atol=1e-7)
+    assert np.isfinite(written.concentration).all() == (way != "none")
+
+
+@pytest.mark.parametrize("features", ["phat", "snr", "whitened"])
+def test_correlations_are_weighted_as_asked(doatrack, original, array, srp_model, tmp_path, features):
+    recording = original / "quiet_00.wav"
+    line = ("track", recording, *SRP, "--features", features, "--smoothing", "none")
+    for name, options, n_directions in (("new", (), 2048), ("file", ("--model", srp_model), 100)):
+        done = doatrack(*line, *options, "--out", tmp_path / name)
+        assert (done.exit_code, done.stderr) == (0, "")
+        expected = SRPPHAT(features=features, n_directions=n_directions).fit(recording, array).predict(recording)
+        np.testing.assert_allclose(Track.from_csv(tmp_path / name / "quiet_00.csv").doa, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--smoothing", "smooth"),
+            "--smoothing must be one of the known names, got 'smooth'. Did you mean 'smoother'?",
+        ),
+        (
+            (*SRP, "--features", "white"),
+            "--features must be one of the known names, got 'white'. Did you mean 'whitened'?",
+        ),
+        (("--features", "snr"), "--features goes with --method srp-phat, got --method physics-vae."),
+        (("--method", "music", "--features", "snr"), "--features goes with --method srp-phat, got --method music."),
+    ],
+)
+def test_wrong_smoothing_and_features_are_refused_before_any_work(doatrack, original, tmp_path, arguments, message):
+    done = doatrack("track", original, "--out", tmp_path / "out", *arguments)
+    assert done.exit_code == 2
+    assert message in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
