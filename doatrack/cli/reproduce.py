@@ -10,6 +10,7 @@ from doatrack.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
     from doatrack.experiments.workspace import Workspace
+    from doatrack.simulation.scene import SpeechSource
 
 __all__ = ["run_reproduce"]
 
@@ -31,7 +32,8 @@ def run_reproduce(
         pathlib.Path | None,
         typer.Option(
             metavar="DIR",
-            help="Dry speech with index.csv and its splits train and valid. Without it, synthetic talkers.",
+            help="Dry speech: LibriSpeech (train-clean-100 to learn, test-clean to test), or a folder with index.csv "
+            "and its splits train and valid. Without it, synthetic talkers.",
         ),
     ] = None,
     rooms: Annotated[
@@ -90,7 +92,6 @@ def _workspace(
     quiet: bool,
 ) -> "Workspace":
     from doatrack._validation import check_choice
-    from doatrack.datasets import SpeechFolder
     from doatrack.experiments.scale import SCALES
     from doatrack.experiments.workspace import Workspace
 
@@ -98,14 +99,24 @@ def _workspace(
         out,
         SCALES[check_choice("--scale", scale, SCALES)].longer(epochs_factor),
         seed,
-        None if speech is None else SpeechFolder(speech, "train"),
-        None if speech is None else SpeechFolder(speech, "valid"),
+        *_talkers(speech),
         rooms,
         locata,
         _starts(start),
         (lambda text: None) if quiet else say,
         0 if quiet else 2,
     )
+
+
+def _talkers(speech: pathlib.Path | None) -> "tuple[SpeechSource | None, SpeechSource | None]":
+    """Return the talkers to learn from and to test on, other ones."""
+    from doatrack.datasets import LibriSpeech, SpeechFolder
+
+    if speech is None:
+        return None, None
+    if (speech / "train-clean-100").is_dir() and not (speech / "index.csv").exists():
+        return LibriSpeech(speech, "train-clean-100"), LibriSpeech(speech, "test-clean")
+    return SpeechFolder(speech, "train"), SpeechFolder(speech, "valid")
 
 
 def _starts(given: list[str]) -> dict[str, pathlib.Path]:

@@ -18,7 +18,7 @@ from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._base import BaseTracker
 from doatrack.estimators._fitting import check_device, train
-from doatrack.estimators._runs import SCRATCH, draw_seed, scratch_folder
+from doatrack.estimators._runs import SCRATCH, clear_scratch, draw_seed, scratch_folder
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
 from doatrack.features import FeatureStore
 from doatrack.geometry import MicArray
@@ -96,6 +96,7 @@ class LearnedTracker(BaseTracker):
         self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
     ) -> None:
         self._check_truth(truth)
+        clear_scratch(self.checkpoint)
         with self._nothing_lost():
             if self.warm_start and self._fitted():
                 self._go_on(array)

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from doatrack.exceptions import InvalidInputError
 from doatrack.training import Checkpoint
 
-__all__ = ["SCRATCH", "draw_seed", "scratch_folder"]
+__all__ = ["SCRATCH", "clear_scratch", "draw_seed", "scratch_folder"]
 
 SCRATCH = "doatrack-features-"
 
@@ -37,7 +37,11 @@ def scratch_folder(checkpoint: str | os.PathLike[str] | None) -> pathlib.Path | 
         return None
     folder = pathlib.Path(checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
-    # a killed run could not clean up
-    for left in folder.glob(f"{SCRATCH}*"):
-        shutil.rmtree(left, ignore_errors=True)
     return folder
+
+
+def clear_scratch(checkpoint: str | os.PathLike[str] | None) -> None:
+    """Remove the features that a killed run could not; before new ones are written, of which there may be several."""
+    if checkpoint is not None:
+        for left in pathlib.Path(checkpoint).glob(f"{SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)

@@ -2,6 +2,9 @@
 
 import json
 
+import numpy as np
+import soundfile
+
 
 def test_without_names_experiments_and_methods_are_listed(doatrack):
     listed = doatrack("reproduce")
@@ -25,6 +28,19 @@ def test_an_experiment_writes_its_tables_and_goes_on(doatrack, tmp_path):
         "SRP-PHAT, our defaults",
         "PhysicsVAETracker, our defaults",
     }
+
+
+def test_librispeech_gives_other_talkers_to_test_on(doatrack, tmp_path):
+    for subset, speaker in (("train-clean-100", "19"), ("test-clean", "61")):
+        chapter = tmp_path / "LibriSpeech" / subset / speaker / "1"
+        chapter.mkdir(parents=True)
+        tone = 0.1 * np.sin(np.arange(40000) * (0.1 + 0.01 * int(speaker)))
+        soundfile.write(chapter / f"{speaker}-1-0000.flac", tone, 16000)
+    command = ["reproduce", "exp1", "--scale", "smoke", "--out", tmp_path / "run", "--methods", "srp-phat"]
+    assert doatrack(*command, "--speech", tmp_path / "LibriSpeech").exit_code == 0
+    learned, tested = json.loads((tmp_path / "run" / "settings.json").read_text())["talkers"]
+    assert "train-clean-100" in learned
+    assert "test-clean" in tested
 
 
 def test_wrong_use(doatrack, tmp_path):
