@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from doatrack._validation import check_choice
 from doatrack.cli._run import say
 from doatrack.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
     from doatrack.audio import AudioFile
+    from doatrack.estimators._smoothing import Smoothing
     from doatrack.geometry import MicArray
 
 __all__ = [
@@ -20,13 +22,16 @@ __all__ = [
     "AzimuthOption",
     "ChannelsOption",
     "ElevationOption",
+    "FeaturesOption",
     "MethodOption",
     "ModelOption",
+    "SmoothingOption",
     "array_beside",
     "audio_files",
     "missing_array",
     "note_ambiguity",
     "parse_range",
+    "parse_smoothing",
     "resolve_array",
 ]
 
@@ -78,6 +83,22 @@ AzimuthOption = Annotated[
 ElevationOption = Annotated[
     tuple[float, float] | None,
     typer.Option(metavar="LOW HIGH", help="Search region in degrees: 0 90 is the upper hemisphere."),
+]
+SmoothingOption = Annotated[
+    str,
+    typer.Option(
+        metavar="WAY",
+        help="How frames are joined: smoother (each given the whole recording), filter (given earlier ones only, as "
+        "live) or none.",
+    ),
+]
+FeaturesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of srp-phat: phat (by default), snr (moments above noise and reverberation count) or whitened (moreover "
+        "a steady noise source is nulled).",
+    ),
 ]
 
 
@@ -138,6 +159,23 @@ def audio_files(paths: Sequence[pathlib.Path], channels: str | None) -> list["Au
 
     chosen = None if channels is None else parse_channels(channels)
     return [AudioFile(path, chosen) for path in find_recordings(paths)]
+
+
+def parse_smoothing(text: str) -> "Smoothing":
+    """Turn "none", "filter" or "smoother" into what `predict` and `track` take.
+
+    Raises
+    ------
+    InvalidInputError
+        On anything else.
+
+    Examples
+    --------
+    >>> parse_smoothing("none"), parse_smoothing("filter")
+    (None, 'filter')
+    """
+    check_choice("--smoothing", text, ("none", "filter", "smoother"))
+    return None if text == "none" else text  # type: ignore[return-value]
 
 
 def parse_range(name: str, text: str) -> tuple[float, float]:

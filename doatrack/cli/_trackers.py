@@ -9,6 +9,7 @@ from doatrack._validation import check_choice
 from doatrack.cli._arguments import missing_array, note_ambiguity
 from doatrack.estimators import DML, ESPRIT, MUSIC, SRPPHAT, Cross3DTracker, NeuralSRPTracker, PhysicsVAETracker, load
 from doatrack.exceptions import InvalidInputError
+from doatrack.features.gcc_features import WEIGHTINGS
 from doatrack.geometry import MicArray
 
 __all__ = ["METHODS", "Trackers"]
@@ -25,6 +26,7 @@ METHODS = {
 }
 _PARAMETERS: dict[str, dict[str, Any]] = {"music": {"normalised": False}, "norm-music": {"normalised": True}}
 _ONLY_FITTED = ("neural-srp", "cross3d")
+_WITH_FEATURES = ("srp-phat",)
 
 _SHIPPED = "nao_head_12"
 
@@ -42,17 +44,27 @@ class Trackers:
         A model file; None is the shipped tracker, or for the classical methods none. The supervised methods need one.
     azimuth, elevation : (float, float), optional
         Search region in degrees.
+    features : str, optional
+        How correlations are weighted, for methods that learn nothing from them; None is the method's or file's own.
 
     Raises
     ------
     InvalidInputError
-        If the method is unknown or needs a model file, or the file holds another one.
+        If the method is unknown or needs a model file, the file holds another one, or the method takes no features.
     ModelFileError
         If the model file cannot be read.
     """
 
-    def __init__(self, method: str, model: pathlib.Path | None, azimuth: Region, elevation: Region) -> None:
+    def __init__(
+        self,
+        method: str,
+        model: pathlib.Path | None,
+        azimuth: Region,
+        elevation: Region,
+        features: str | None = None,
+    ) -> None:
         self.method = check_choice("--method", method, METHODS)
+        self._features = None if features is None else self._check_features(features)
         self._model = model
         self._region = (azimuth, elevation)
         self._learned = self._load()
@@ -73,6 +85,14 @@ class Trackers:
         if array not in self._made:
             self._made[array] = self._make(array)
         return self._made[array]
+
+    def _check_features(self, features: str) -> str:
+        if self.method not in _WITH_FEATURES:
+            raise InvalidInputError(
+                f"--features goes with --method {' or '.join(_WITH_FEATURES)}, got --method {self.method}. A learned "
+                "tracker keeps the features that it learned with."
+            )
+        return check_choice("--features", features, WEIGHTINGS)
 
     def _load(self) -> Any:
         if self._model is not None:
@@ -98,6 +118,8 @@ class Trackers:
             tracker.fit(np.zeros((array.n_mics, tracker.win_length), dtype=np.float32), array)
         else:
             tracker = self._learned if self._learned.array_ == array else self._learned.for_array(array)
+        if self._features is not None:
+            tracker.set_params(features=self._features)
         if self._region != (None, None):
             return tracker.with_search_region(*self._region)
         region = tuple(getattr(tracker, name, None) for name in ("azimuth_range_deg", "elevation_range_deg"))
