@@ -14,9 +14,10 @@ LEARNING = {**SMALL, "n_epochs": 1, "crop_frames": 12, "random_state": 0, "verbo
 
 ESTIMATORS = {
     "srp-phat": lambda: SRPPHAT(n_directions=1500, **SMALL),
-    "music": lambda: MUSIC(n_directions=1500, normalised=False, **SNAPSHOTS),
-    "norm-music": lambda: MUSIC(n_directions=1500, **SNAPSHOTS),
-    "dml": lambda: DML(n_directions=1500, **SNAPSHOTS),
+    # without reverberation maps are so sharp that, at their usual scale, nothing is left for the motion to say
+    "music": lambda: MUSIC(n_directions=1500, normalised=False, map_scale=1.0, **SNAPSHOTS),
+    "norm-music": lambda: MUSIC(n_directions=1500, map_scale=1.0, **SNAPSHOTS),
+    "dml": lambda: DML(n_directions=1500, map_scale=1.0, **SNAPSHOTS),
     "esprit": lambda: ESPRIT(**SNAPSHOTS),
     "physics-vae-map": lambda: PhysicsVAETracker(n_directions=1500, width=4, **LEARNING),
     "physics-vae-uniform": lambda: PhysicsVAETracker(n_directions=1500, width=4, prior="uniform", **LEARNING),
