@@ -22,8 +22,9 @@ from doatrack.geometry import MicArray
 from doatrack.metrics import angular_error
 from doatrack.training import Batch, direction_loss
 
-__all__ = ["SupervisedTables", "SupervisedTracker", "unit_vectors"]
+__all__ = ["SupervisedTables", "SupervisedTracker", "unit_vectors", "warm_up"]
 
+_WARM_UP_SHARE, _FIRST_FACTOR = 0.05, 0.01
 _LONGEST = 0.995  # of a vector whose length is read as a mean resultant length: a concentration of 200
 
 
@@ -123,7 +124,7 @@ class SupervisedTracker(LearnedTracker):
                 self.network_,
                 self._batch_loss,
                 store,
-                lambda progress: self.learning_rate,
+                lambda progress: self.learning_rate * (1.0 if settled else warm_up(progress)),
                 rows_per_step=self._rows_in_a_step(),
                 n_epochs=n_epochs,
                 settled=settled,
@@ -206,6 +207,15 @@ class SupervisedTracker(LearnedTracker):
     def _vectors(self, features: Tensor, activity: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return unit vectors (n_frames, 3) of a recording, and the lengths (n_frames,) that the network gave them."""
         raise NotImplementedError
+
+
+def warm_up(progress: float) -> float:
+    """Return the factor on the learning rate, which rises from near 0 over the first 5 % of fitting.
+
+    Adam's first steps are of full size whatever the gradient's; the sum over many pairs turns them into a saturated
+    tanh, from which nothing is learned any more.
+    """
+    return min(1.0, progress / _WARM_UP_SHARE + _FIRST_FACTOR)
 
 
 def unit_vectors(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

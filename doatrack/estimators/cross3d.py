@@ -43,7 +43,7 @@ class Cross3DTracker(SupervisedTracker):
     n_epochs, batch_size, crop_frames : int
         Passes over the recordings; crops in a step; frames of a crop.
     learning_rate : float
-        The same in all steps.
+        The same in all steps after the first 5 %, over which it rises.
     sample_rate : int
         In Hz; files are resampled to it.
     win_length, hop_length : int

@@ -47,7 +47,7 @@ class NeuralSRPTracker(SupervisedTracker):
         Passes over the recordings; crops in a step; frames of a crop; random pairs looked at in a step, whose sum is
         scaled up to all pairs (prediction uses all).
     learning_rate : float
-        The same in all steps.
+        The same in all steps after the first 5 %, over which it rises.
     sample_rate : int
         In Hz; files are resampled to it.
     win_length, hop_length : int

@@ -14,6 +14,7 @@ NEURAL_SRP_LAGS = torch.arange(-32, 32, dtype=torch.float32)
 _TIME_POOLING = 5
 _WINDOWS_AT_ONCE = 400  # pooled frames of a recording in use: 6 minutes of a pair take 65 MB a layer
 _CONTEXT_WINDOWS = 3  # that the convolutions of a pooled frame look to either side: two and one frame
+_FIRST_OUTPUT = 0.1
 _N_OUTPUTS = 6  # two sources; only the first is used
 
 
@@ -55,6 +56,9 @@ class NeuralSRP(nn.Module):
         self.gru = nn.GRU(width * n_lags, width, num_layers=2, batch_first=True)
         self.fnn_pairwise = _Perceptron([width + 6, width, width], last_activation=True)
         self.fnn_doa = _Perceptron([width, width, _N_OUTPUTS], last_activation=False)
+        with torch.no_grad():
+            # the sum over many pairs would saturate the last tanh before anything is learned
+            self.fnn_doa.blocks[-1][0].weight.mul_(_FIRST_OUTPUT)  # type: ignore[index]
         if activity_head:
             self.fnn_activity = _Perceptron([width, width, width, 2], last_activation=False)
 

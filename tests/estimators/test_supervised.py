@@ -52,12 +52,12 @@ def count(signal):
 @pytest.mark.parametrize(
     ("kind", "options", "bound"),
     [
-        ("neural-srp", {"width": 16, "learning_rate": 1e-2, "pairs_per_step": 6}, 10.0),
-        ("cross3d", {"width": 6, "learning_rate": 4e-3}, 10.0),
+        ("neural-srp", {"width": 16, "learning_rate": 1e-2, "pairs_per_step": 6, "n_epochs": 120}, 10.0),
+        ("cross3d", {"width": 6, "learning_rate": 4e-3, "n_epochs": 60}, 10.0),
     ],
 )
 def test_a_few_recordings_are_learned_by_heart(kind, options, bound, signals, array, rows):
-    tracker = KINDS[kind](**options, n_epochs=60, batch_size=3).fit(signals, array, rows)
+    tracker = KINDS[kind](**options, batch_size=3).fit(signals, array, rows)
     first, last = tracker.history_[0], tracker.history_[-1]
     assert last["loss"] < 0.3 * first["loss"]
     assert last["error_deg"] < bound
