@@ -1,8 +1,8 @@
 """A convolution block in use, not in training: fewer passes over memory, the same answer."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 __all__ = ["can_be_folded", "folded_block"]
 
@@ -54,14 +54,13 @@ def folded_block(
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     weight = convolution.weight * scale[:, None, None, None]
     offset = norm.bias - mean * scale
+    folded = {"weight": weight}
     if convolution.bias is not None:
-        offset = offset + convolution.bias * scale
-    pooled = torch.cat(
-        [
-            F.max_pool2d(F.conv2d(rows, weight, None, padding=convolution.padding), pool.kernel_size)
-            for rows in x.split(_ROWS_AT_ONCE)
-        ]
-    )
-    late = offset if shift is None else offset + shift * scale
+        folded["bias"] = offset + convolution.bias * scale
+    # by the module itself, so that its hooks see it
+    pooled = torch.cat([pool(functional_call(convolution, folded, (rows,))) for rows in x.split(_ROWS_AT_ONCE)])
+    late = torch.zeros_like(offset) if convolution.bias is not None else offset
+    if shift is not None:
+        late = late + shift * scale
     out: Tensor = activation(pooled + late[..., None, None])
     return out
