@@ -41,9 +41,8 @@ def vmf_filter(
 ) -> Directions:
     """Return the direction and its concentration at each frame, given the frames up to `lag` later.
 
-    The filter without a grid, for trackers that give a direction and a concentration: the posterior stays one von
-    Mises-Fisher distribution. What it cannot hold are two candidates at once: between distant observations it
-    decides by their weights, where `grid_filter` keeps both for a while.
+    The filter without a grid, for trackers that give a direction and a concentration. It cannot hold two candidates
+    at once: between distant observations it decides by their weights, where `grid_filter` keeps both for a while.
 
     Parameters
     ----------
@@ -163,8 +162,7 @@ def posterior_at_times(
     """Return directions and concentrations at other times than those observed: the motion model fills in.
 
     For networks that pool time: their few posteriors are brought to all input frames, less certain the farther the next
-    observation is. Interpolation along the great circle gives the same directions between two equally certain
-    ones, but no uncertainty, and follows outliers.
+    observation is. Interpolation along the great circle knows no uncertainty, and follows outliers.
 
     Parameters
     ----------
