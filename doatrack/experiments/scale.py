@@ -102,7 +102,7 @@ SCALES = {
                     "learning_rate": 1e-3,
                     "final_learning_rate": 1e-4,
                 },
-                "neural-srp": {"crop_frames": 52, "batch_size": 8, "pairs_per_step": 8, "learning_rate": 1e-3},
+                "neural-srp": {"crop_frames": 52, "batch_size": 8, "pairs_per_step": 8, "learning_rate": 3e-4},
                 "cross3d": {"crop_frames": 52, "batch_size": 8, "resolution": (8, 16), "learning_rate": 1e-3},
             },
             adaptation=0.15,
