@@ -154,3 +154,23 @@ def test_the_azimuth_error_is_that_of_the_azimuth_alone():
     figures = evaluation([("a_0", truth, track)])["a"]
     assert figures["azimuth_mae_deg"] == pytest.approx(np.degrees(0.1))
     assert figures["mae_deg"] > 28
+
+
+def test_smoothing_and_features_change_the_figures(doatrack, original, tmp_path):
+    figures = {}
+    for smoothing, features in (("none", "phat"), ("filter", "phat"), ("smoother", "phat"), ("smoother", "whitened")):
+        file = tmp_path / f"{smoothing}-{features}.json"
+        line = ("evaluate", original, *SRP, "--smoothing", smoothing, "--features", features, "--json", file)
+        done = doatrack(*line)
+        assert done.exit_code == 0, done.stderr
+        content = json.loads(file.read_text())
+        assert (content["smoothing"], content["features"]) == (smoothing, features)
+        figures[smoothing, features] = content["figures"]["all"]["mae_deg"]
+    assert len(set(figures.values())) == 4
+    usual = json.loads((tmp_path / "smoother-phat.json").read_text())["figures"]
+    file = tmp_path / "usual.json"
+    assert doatrack("evaluate", original, *SRP, "--json", file).exit_code == 0
+    assert json.loads(file.read_text())["figures"] == usual
+    wrong = doatrack("evaluate", original, "--smoothing", "yes")
+    assert wrong.exit_code == 2
+    assert "--smoothing must be one of the known names, got 'yes'" in wrong.stderr
