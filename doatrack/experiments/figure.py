@@ -54,8 +54,7 @@ def _draw(space: Workspace, tracker: Any, excerpt: TestSet, picture: str, title:
 
     track = tracker.track(excerpt.signals[0], smoothing=None)
     figure = Figure(figsize=(9, 5), layout="constrained")
-    display = TrackDisplay.from_track(track, excerpt.truths[0]).plot(figure.subplots(2, sharex=True), name=title)
-    display.axes_[0].set_title(excerpt.label, loc="right")
+    TrackDisplay.from_track(track, excerpt.truths[0]).plot(figure.subplots(2, sharex=True), name=title)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120, metadata={"Software": "doatrack"})
     atomic_write_bytes(space.path(picture), content.getvalue())
