@@ -31,7 +31,7 @@ from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import WINDOWS, FrameSettings
 from doatrack.geometry import DirectionGrid, MicArray
 from doatrack.metrics import angular_error, mean_angular_error_deg
-from doatrack.tracking import MotionModel, Track, Transition
+from doatrack.tracking import MotionModel, SwitchingMotion, Track, Transition
 
 __all__ = ["BaseTracker"]
 
@@ -52,7 +52,7 @@ class BaseTracker(BaseEstimator):
     hop_length: int
     window: str
     speed_of_sound: float
-    motion: MotionModel | None
+    motion: MotionModel | SwitchingMotion | None
     n_sources: int = 1
     calibration_: dict[str, ConeCalibration]
     _claims = True
@@ -426,9 +426,10 @@ class BaseTracker(BaseEstimator):
         check_choice("window", self.window, WINDOWS)
         check_real("speed_of_sound", self.speed_of_sound, 100.0, 10000.0)
         check_int("n_sources", self.n_sources, 1)
-        if self.motion is not None and not isinstance(self.motion, MotionModel):
+        if self.motion is not None and not isinstance(self.motion, (MotionModel, SwitchingMotion)):
             raise InvalidInputError(
-                f"motion must be a doatrack.tracking.MotionModel or None for the usual one, got {self.motion!r}."
+                "motion must be a doatrack.tracking.MotionModel, a SwitchingMotion, or None for the usual one, "
+                f"got {self.motion!r}."
             )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from doatrack.exceptions import InvalidInputError, ModelFileError
 from doatrack.features import GCCFeatures
 from doatrack.geometry import MicArray
 from doatrack.persistence import read_model_file, write_model_file
-from doatrack.tracking import MotionModel
+from doatrack.tracking import MotionModel, SwitchingMotion
 
 __all__ = ["load", "save_estimator"]
 
 _OF_THE_MOMENT = ("checkpoint", "verbose")
 """Parameters of a run, not of a model: another user's folders and progress bars are none of a file's business."""
-_VALUES = {cls.__name__: cls for cls in (GCCFeatures, MotionModel)}
+_VALUES = {cls.__name__: cls for cls in (GCCFeatures, MotionModel, SwitchingMotion)}
 """Parameters that are objects of several numbers."""
 
 

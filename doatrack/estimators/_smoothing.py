@@ -11,7 +11,7 @@ from doatrack._validation import check_choice
 from doatrack.distributions import credible_angle
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.geometry import DirectionGrid
-from doatrack.tracking import MotionModel, Transition, grid_filter, grid_smoother, posterior_directions
+from doatrack.tracking import MotionModel, SwitchingMotion, Transition, grid_filter, grid_smoother, posterior_directions
 
 __all__ = ["Smoothing", "check_smoothing", "join_frames", "transition_of"]
 
@@ -26,7 +26,7 @@ def check_smoothing(smoothing: object) -> None:
         check_choice("smoothing", smoothing, ("filter", "smoother"))
 
 
-def transition_of(motion: MotionModel | None, grid: DirectionGrid | None, step_s: float) -> Transition:
+def transition_of(motion: MotionModel | SwitchingMotion | None, grid: DirectionGrid | None, step_s: float) -> Transition:
     """Return the motion of one frame over an estimator's grid, or over one made for estimators without maps."""
     searched = DirectionGrid.quasi_uniform(_GRID_OF_DIRECTIONS) if grid is None else grid
     return (MotionModel() if motion is None else motion).transition(searched, step_s)

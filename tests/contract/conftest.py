@@ -22,7 +22,7 @@ ESTIMATORS = {
     "physics-vae-map": lambda: PhysicsVAETracker(n_directions=1500, width=4, **LEARNING),
     "physics-vae-uniform": lambda: PhysicsVAETracker(n_directions=1500, width=4, prior="uniform", **LEARNING),
     "physics-vae-paper": lambda: PhysicsVAETracker(
-        encoder="paper", prior="uniform", width=8, learn_sigma=True, **LEARNING
+        encoder="paper", teacher="physics", features="phat", prior="uniform", width=8, learn_sigma=True, **LEARNING
     ),
     "neural-srp": lambda: NeuralSRPTracker(width=4, **LEARNING),
     "cross3d": lambda: Cross3DTracker(resolution=(4, 8), width=4, **LEARNING),

@@ -20,7 +20,7 @@ QUICK = {
 }
 KINDS = {
     "map": {},
-    "paper": {"encoder": "paper", "prior": "uniform", "width": 8, "learn_sigma": True},
+    "paper": {"encoder": "paper", "teacher": "physics", "prior": "uniform", "width": 8, "learn_sigma": True},
 }
 
 

@@ -2,30 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
 import doatrack
-from doatrack.distributions import VonMisesFisher
-from doatrack.estimators._calibration import coverage, fit_concentration_scale
+from doatrack import SRPPHAT
 from doatrack.exceptions import InvalidInputError, NoActivityError
-from doatrack.metrics import angular_error, cone_coverage
+from doatrack.metrics import cone_coverage
 
-
-@pytest.mark.parametrize("true_scale", [0.02, 1.0, 7.0])
-def test_the_factor_between_claimed_and_true_concentration_is_found(true_scale):
-    claimed = torch.tensor(np.random.default_rng(0).uniform(5, 200, size=8000))
-    up = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64).expand(8000, 3)
-    draws = VonMisesFisher(up, true_scale * claimed).rsample(generator=torch.Generator().manual_seed(0))
-    errors = angular_error(up.numpy(), draws.numpy())
-    scale = fit_concentration_scale(errors, claimed.numpy())
-    assert scale == pytest.approx(true_scale, rel=0.1)
-    assert coverage(errors, scale * claimed.numpy()) == pytest.approx(0.9, abs=1e-3)
-
-
-def test_coverage_counts_errors_within_the_cone():
-    concentration = np.full(4, 100.0)
-    angle = np.arccos(1 + np.log(0.1) / 100)
-    assert coverage(np.array([0, 0.99, 1.01, 2.0]) * angle, concentration) == 0.5
+SMOOTHINGS = {"frame": None, "filter": "filter", "smoother": "smoother"}
 
 
 @pytest.fixture
@@ -33,49 +16,56 @@ def truth(signals, doa):
     return [np.repeat(u[None], 1 + (s.shape[1] - 1024) // 768, axis=0) for s, u in zip(signals, doa, strict=True)]
 
 
-def covered(tracker, signals, truth):
-    tracks = tracker.track(signals, smoothing=None)
-    return cone_coverage(
-        truth, [t.doa for t in tracks], [t.credible_angle for t in tracks], [t.activity.astype(float) for t in tracks]
-    )
+def covered(tracker, signals, truth, level=0.9, smoothing=None):
+    tracks = tracker.track(signals, smoothing=smoothing)
+    angles = [tracker.credible_angle(t, level, smoothing) for t in tracks]
+    return cone_coverage(truth, [t.doa for t in tracks], angles, [t.activity.astype(float) for t in tracks])
 
 
-def test_on_its_own_data_ninety_of_a_hundred_are_covered(quick, signals, array, truth, tmp_path):
+@pytest.mark.parametrize("name", SMOOTHINGS)
+def test_on_its_own_data_every_level_is_covered(quick, signals, array, truth, tmp_path, name):
     tracker = quick().fit(signals, array)
-    before = tracker.predict(signals)
-    assert tracker.concentration_scale_ == 1.0
+    before = tracker.predict(signals, smoothing=SMOOTHINGS[name])
+    assert tracker.calibration_ == {}
     assert tracker.calibrate(signals, truth) is tracker
-    scale = tracker.concentration_scale_
-    # a hair wider covers at least nine of ten, a hair narrower at most
-    tracker.concentration_scale_ = 0.999 * scale
-    wider = covered(tracker, signals, truth)
-    tracker.concentration_scale_ = 1.001 * scale
-    assert covered(tracker, signals, truth) <= 0.9 <= wider < 0.97
-    tracker.concentration_scale_ = scale
-    assert all(np.array_equal(a, b) for a, b in zip(tracker.predict(signals), before, strict=True))
+    assert set(tracker.calibration_) == set(SMOOTHINGS)
+    n_frames = sum(t.activity.sum() for t in tracker.track(signals))
+    for level in (0.5, 0.8, 0.95):
+        share = covered(tracker, signals, truth, level, SMOOTHINGS[name])
+        # a few dozen frames, and levels that are corrected at every twentieth
+        assert share == pytest.approx(level, abs=0.05 + 3.01 / n_frames), level
+    assert all(
+        np.array_equal(a, b) for a, b in zip(tracker.predict(signals, smoothing=SMOOTHINGS[name]), before, strict=True)
+    )
     tracker.save(tmp_path / "model")
     loaded = doatrack.load(tmp_path / "model")
-    assert loaded.concentration_scale_ == tracker.concentration_scale_ != 1.0
-    assert np.array_equal(
-        loaded.track(signals[0], smoothing=None).credible_angle,
-        tracker.track(signals[0], smoothing=None).credible_angle,
-    )
+    assert loaded.calibration_ == tracker.calibration_
+    ours, theirs = (t.track(signals[0], smoothing=SMOOTHINGS[name]) for t in (tracker, loaded))
+    assert np.array_equal(ours.credible_angle, theirs.credible_angle)
+    assert np.allclose(ours.credible_angle, tracker.credible_angle(ours, 0.9, SMOOTHINGS[name]))
 
 
 def test_calibrating_twice_is_calibrating_once(quick, signals, array, truth):
     tracker = quick().fit(signals, array).calibrate(signals, truth)
-    scale = tracker.concentration_scale_
-    assert tracker.calibrate(signals, truth).concentration_scale_ == pytest.approx(scale, rel=1e-6)
+    before = tracker.track(signals[0], smoothing=None).credible_angle
+    after = tracker.calibrate(signals, truth).track(signals[0], smoothing=None).credible_angle
+    assert np.allclose(after, before, rtol=1e-5)
     # and a new fit forgets it
-    assert tracker.fit(signals, array).concentration_scale_ == 1.0
+    assert tracker.fit(signals, array).calibration_ == {}
+
+
+def test_srp_phat_knows_only_of_its_smoothed_frames(signals, array, truth):
+    srp = SRPPHAT(n_directions=400, win_length=1024, hop_length=768).fit(signals, array).calibrate(signals, truth)
+    assert set(srp.calibration_) == {"filter", "smoother"}
+    assert np.isnan(srp.track(signals[0], smoothing=None).credible_angle).all()
+    assert np.isfinite(srp.track(signals[0]).credible_angle).all()
 
 
 def test_truth_rows_and_one_recording_are_taken_too(quick, signals, array, doa):
     tracker = quick().fit(signals, array)
     times = np.arange(0, 1.0, 0.02)
     rows = np.column_stack([times, np.repeat(doa[:1], 50, axis=0), times % 0.4 < 0.24])
-    assert tracker.calibrate(signals[0], rows).concentration_scale_ > 0
-    assert tracker.concentration_scale_ != 1.0
+    assert set(tracker.calibrate(signals[0], rows).calibration_) == set(SMOOTHINGS)
 
 
 def test_frames_of_unknown_truth_do_not_count(quick, signals, array, truth):
@@ -84,16 +74,15 @@ def test_frames_of_unknown_truth_do_not_count(quick, signals, array, truth):
     for k in range(3):
         holes[k][::2] = np.nan
         spoilt[k][::2] = -spoilt[k][::2]
-    scales = [quick().fit(signals, array).calibrate(signals, t).concentration_scale_ for t in (truth, holes, spoilt)]
-    tracker = quick().fit(signals, array).calibrate(signals, holes)
-    known = [
-        np.where(np.isnan(h).any(axis=1), 0.0, t.activity)
-        for h, t in zip(holes, tracker.track(signals, smoothing=None), strict=True)
-    ]
-    tracks = tracker.track(signals, smoothing=None)
-    share = cone_coverage(truth, [t.doa for t in tracks], [t.credible_angle for t in tracks], known)
-    assert share == pytest.approx(0.9, abs=2.01 / sum(w.sum() for w in known))
-    assert scales[2] < 0.5 * scales[1]
+    cones = []
+    for given in (holes, spoilt):
+        tracker = quick().fit(signals, array).calibrate(signals, given)
+        tracks = tracker.track(signals, smoothing=None)
+        cones.append(np.concatenate([t.credible_angle[t.activity] for t in tracks]))
+        known = [np.where(np.isnan(h).any(axis=1), 0.0, t.activity) for h, t in zip(given, tracks, strict=True)]
+        share = cone_coverage(given, [t.doa for t in tracks], [t.credible_angle for t in tracks], known)
+        assert share == pytest.approx(0.9, abs=0.05 + 2.01 / sum(w.sum() for w in known))
+    assert np.median(cones[1]) > 3 * np.median(cones[0])
 
 
 def test_without_truth_or_sound_it_says_so(quick, signals, array, truth):
@@ -104,4 +93,4 @@ def test_without_truth_or_sound_it_says_so(quick, signals, array, truth):
         tracker.calibrate(signals, truth[:2])
     with pytest.raises(NoActivityError, match=r"no active frame with known truth"):
         tracker.calibrate(np.zeros((4, 16000)), np.tile([0, 0, 1.0], (20, 1)))
-    assert tracker.concentration_scale_ == 1.0
+    assert tracker.calibration_ == {}

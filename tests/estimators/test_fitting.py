@@ -15,6 +15,7 @@ import torch
 
 import doatrack
 from doatrack import MicArray, PhysicsVAETracker
+from doatrack.distributions import ConeCalibration
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError, NoActivityError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -228,7 +229,7 @@ def test_partial_fit_leaves_the_checkpoint_alone(quick, signals, array, tmp_path
 
 def test_a_loaded_tracker_is_the_saved_one(quick, kind, signals, array, tmp_path):
     tracker = quick(**kind).fit(signals, array)
-    tracker.concentration_scale_ = 0.37
+    tracker.calibration_ = {"frame": ConeCalibration(scale=0.37)}
     tracker.save(tmp_path / "model")
     loaded = doatrack.load(tmp_path / "model")
     for one, other in zip(tracker.track(signals), loaded.track(signals), strict=True):

@@ -45,9 +45,11 @@ SRP_CHANGES = {
 
 VAE_CHANGES = {
     "array": OTHER_ARRAY,
-    "encoder": ("paper", {"prior": "uniform"}),
+    "encoder": ("paper", {"teacher": "physics", "prior": "uniform"}),
+    "teacher": "physics",
     "prior": "uniform",
     "features": "phat",
+    "n_sources": 2,
     "width": 8,
     "n_directions": 300,
     "gamma": 3.0,
@@ -70,12 +72,25 @@ VAE_CHANGES = {
     "hop_length": 512,
     "window": other_window(PhysicsVAETracker),
     "speed_of_sound": 300.0,
-    "evidence_share": 0.01,
+    "map_scale": 20.0,
     "motion": MotionModel(diffusion=0.5),
     "random_state": 1,
 }
+# These are the physics' alone; the smoother teaches without them.
+VAE_PHYSICS = {
+    "prior",
+    "gamma",
+    "gamma_initial",
+    "sigma",
+    "sigma_initial",
+    "learn_sigma",
+    "beta",
+    "motion_concentration",
+}
 # These change neither answers nor weights; each has a test of its own below.
 VAE_OWN_TEST = {"device", "checkpoint", "warm_start", "verbose"}
+# These change how several sources are learned; test_several_sources.py has their tests.
+VAE_SEVERAL_SOURCES = {"source_loss", "mixture_kl"}
 
 
 def parameters(cls):
@@ -84,7 +99,7 @@ def parameters(cls):
 
 def test_every_parameter_has_an_entry():
     assert set(SRP_CHANGES) == parameters(SRPPHAT)
-    assert set(VAE_CHANGES) | VAE_OWN_TEST == parameters(PhysicsVAETracker)
+    assert set(VAE_CHANGES) | VAE_OWN_TEST | VAE_SEVERAL_SOURCES == parameters(PhysicsVAETracker)
 
 
 def seen(estimator, signals):
@@ -138,6 +153,9 @@ def test_each_parameter_of_the_tracker(fitted, fitted_seen, signals, array, name
         VAE_CHANGES[name] if isinstance(VAE_CHANGES[name], tuple) and name == "encoder" else (VAE_CHANGES[name], {})
     )
     assert fitted.get_params()[name] != value
+    if name in VAE_PHYSICS:
+        fitted = clone(fitted).set_params(teacher="physics").fit(signals, array)
+        fitted_seen = seen(fitted, signals)
     changed = clone(fitted).set_params(array=array, **more).set_params(**{name: value}).fit(signals)
     assert differs(seen(changed, signals), fitted_seen)
 
