@@ -3,11 +3,15 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
+from doatrack import SRPPHAT, load
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, stft
 from doatrack.features.stft import band_bins
 from doatrack.geometry import MicArray
+from doatrack.tracking import MotionModel
 
 ARRAY = MicArray([[0.05, 0, 0], [-0.05, 0.01, 0], [0, 0.05, 0], [0, 0, 0.09]])
 FRAMES = FrameSettings(win_length=1024, hop_length=768)
@@ -185,3 +189,26 @@ def test_settings_from_a_parameter():
 def test_a_list_from_a_file_is_the_same_band():
     assert GCCFeatures(freq_range_hz=[300, 4000]) == GCCFeatures(freq_range_hz=(300.0, 4000.0))
     assert hash(GCCFeatures(freq_range_hz=[300, 4000])) == hash(GCCFeatures(freq_range_hz=(300.0, 4000.0)))
+
+
+def srp(**options) -> SRPPHAT:
+    return SRPPHAT(ARRAY, n_directions=300, win_length=1024, hop_length=768, **options)
+
+
+def test_a_saved_estimator_keeps_features_and_motion(tmp_path):
+    features = GCCFeatures(freq_range_hz=(300.0, 5000.0), causal=True, loading=0.3)
+    signal = bursts().numpy()
+    fitted = srp(features=features, motion=MotionModel(0.05, 0.3)).fit(signal)
+    fitted.save(tmp_path / "srp.safetensors")
+    other = load(tmp_path / "srp.safetensors")
+    assert other.features == features
+    assert other.motion == fitted.motion
+    assert np.array_equal(other.predict(signal, "filter"), fitted.predict(signal, "filter"))
+
+
+def test_model_selection_over_features():
+    options = ["phat", GCCFeatures(weighting="snr"), GCCFeatures(causal=True)]
+    signals = [bursts(seed=seed).numpy() for seed in range(2)]
+    search = GridSearchCV(srp(), {"features": options}, cv=2, error_score="raise").fit(signals)
+    assert len(set(search.cv_results_["mean_test_score"])) == 3
+    assert clone(srp(features=options[2])).features == options[2]
