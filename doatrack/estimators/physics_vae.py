@@ -96,6 +96,7 @@ class PhysicsVAETracker(LearnedTracker):
     sample_rate, win_length, hop_length : int
         In Hz and samples.
     window : {"hann", "rectangular"}
+        Of the frames, with features "phat"; the short snapshots of other features are always Hann windows.
     speed_of_sound : float
         In m/s.
     map_scale : float, optional

@@ -52,7 +52,7 @@ class SRPPHAT(BaseTracker):
     win_length, hop_length : int
         In samples.
     window : {"rectangular", "hann"}
-        Analysis window; for plain SRP-PHAT the rectangular one is the more accurate (docs/benchmarks.md).
+        Analysis window, with features "phat" (the snapshots of others are always Hann windows); for plain SRP-PHAT the rectangular one is the more accurate (docs/benchmarks.md).
     lag_step : float
         Distance in samples of the lags at which correlations are computed, between which they are interpolated.
     speed_of_sound : float

@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="2ddabac13a5743c26d5c043080a75c732b7691276cf3db540c5347aa2178ebba",
+        sha256="2703f4ee421ec7a0c2f405d443ea6335debf5241e77659fd23d1ed2382578633",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
