@@ -26,7 +26,9 @@ def check_smoothing(smoothing: object) -> None:
         check_choice("smoothing", smoothing, ("filter", "smoother"))
 
 
-def transition_of(motion: MotionModel | SwitchingMotion | None, grid: DirectionGrid | None, step_s: float) -> Transition:
+def transition_of(
+    motion: MotionModel | SwitchingMotion | None, grid: DirectionGrid | None, step_s: float
+) -> Transition:
     """Return the motion of one frame over an estimator's grid, or over one made for estimators without maps."""
     searched = DirectionGrid.quasi_uniform(_GRID_OF_DIRECTIONS) if grid is None else grid
     return (MotionModel() if motion is None else motion).transition(searched, step_s)
