@@ -52,8 +52,8 @@ class SRPPHAT(BaseTracker):
     win_length, hop_length : int
         In samples.
     window : {"rectangular", "hann"}
-        Of the frames, with features "phat", for which the rectangular one is the more accurate (docs/benchmarks.md); the
-        short snapshots of other features are always Hann windows.
+        Of the frames, with features "phat", for which the rectangular one is the more accurate (docs/benchmarks.md);
+        the short snapshots of other features are always Hann windows.
     lag_step : float
         Distance in samples of the lags at which correlations are computed, between which they are interpolated.
     speed_of_sound : float
