@@ -59,7 +59,7 @@ def mixture_log_prob(log_probs: Tensor, log_weights: Tensor | None = None) -> Te
     >>> lags = torch.linspace(-6, 6, 25)
     >>> each = source_log_probs(PhysicsDecoder(0.5), torch.eye(3)[:2], 3 * torch.eye(3)[:1], lags)
     >>> mixture = mixture_log_prob(each)[0].exp()                # the pair hears one source at 3 samples, one at 0
-    >>> round(float(mixture.sum()), 4), lags[mixture.topk(2).indices].sort().values.tolist()
+    >>> round(float(mixture.detach().sum()), 4), lags[mixture.topk(2).indices].sort().values.tolist()
     (1.0, [0.0, 3.0])
     """
     if log_weights is None:

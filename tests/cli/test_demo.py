@@ -42,7 +42,7 @@ def test_demo_writes_what_it_says(shown):
     tracker = doatrack.load(out / "tracker.safetensors")
     assert tracker.array_ == scored.array
     track = Track.from_csv(out / "track_physics-vae.csv")
-    assert np.allclose(track.doa, tracker.predict(scored.paths[0]), atol=1e-4)
+    assert np.allclose(track.doa, tracker.track(scored.paths[0]).doa, atol=1e-4)
     assert Track.from_csv(out / "track_srp-phat.csv").n_frames == track.n_frames
     assert (out / "track.png").read_bytes().startswith(b"\x89PNG")
     noted = json.loads((out / "demo.json").read_text())

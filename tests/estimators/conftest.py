@@ -19,7 +19,7 @@ QUICK = {
     "verbose": 0,
 }
 KINDS = {
-    "map": {},
+    "map": {"teacher": "physics"},
     "paper": {"encoder": "paper", "teacher": "physics", "prior": "uniform", "width": 8, "learn_sigma": True},
 }
 

@@ -46,7 +46,8 @@ def test_history_has_a_record_per_epoch(quick, kind, signals, array):
 
 def test_history_follows_the_schedules(quick, signals, array):
     tracker = quick(
-        n_epochs=20, batch_size=100, gamma=8.0, gamma_initial=2.0, sigma=0.5, sigma_initial=2.0, beta=0.2,
+        teacher="physics", n_epochs=20, batch_size=100, gamma=8.0, gamma_initial=2.0, sigma=0.5, sigma_initial=2.0,
+        beta=0.2,
         learning_rate=1e-3, final_learning_rate=1e-4,
     ).fit(signals, array)  # fmt: skip
     gamma, sigma, beta, rate = (

@@ -153,7 +153,7 @@ def test_another_run_is_refused_and_told_apart(quick, kind, signals, array, tmp_
     if other == "positions":
         array = array.perturb(0.002, 0)
     # the fractional lags of encoder "map" may be the same for a slightly other array
-    expected = {"window": "recordings, window", "positions": "positions(, recordings)?"}.get(other, named)
+    expected = {"positions": "positions(, recordings)?"}.get(other, named)
     with pytest.raises(ModelFileError, match=rf"belongs to another run: {expected} differ.*another folder"):
         tracker.fit(signals, array)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before

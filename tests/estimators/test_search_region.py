@@ -43,7 +43,9 @@ def test_directions_stay_in_the_region_and_the_tracker_as_it_was(trackers, kind,
 
 
 def test_what_has_no_grid_says_so(trackers):
-    tracker = PhysicsVAETracker(encoder="paper", prior="uniform", width=4, n_epochs=1, verbose=0, random_state=0)
+    tracker = PhysicsVAETracker(
+        encoder="paper", teacher="physics", prior="uniform", width=4, n_epochs=1, verbose=0, random_state=0
+    )
     with pytest.raises(NotFittedError):
         tracker.with_search_region((0, 90))
     tracker.fit([np.random.default_rng(0).normal(size=(4, 12288)) * np.repeat([0.01, 1, 0.01], 4096)], ARRAY)

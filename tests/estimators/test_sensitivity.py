@@ -205,13 +205,14 @@ def test_warm_start_goes_on_from_the_weights(quick, signals, array):
 @pytest.mark.parametrize("name", sorted(set(VAE_CHANGES) - {"array", "encoder", "width", "random_state"}))
 def test_a_warm_start_follows_each_parameter_that_was_changed(quick, signals, array, name):
     """Nothing of the first fit may be kept where a parameter says otherwise."""
-    same, other = (quick(warm_start=True).fit(signals, array) for _ in range(2))
+    needed = {"teacher": "physics"} if name in VAE_PHYSICS else {"features": "phat"} if name == "window" else {}
+    same, other = (quick(warm_start=True, **needed).fit(signals, array) for _ in range(2))
     same.fit(signals, array)
     other.set_params(**{name: VAE_CHANGES[name]}).fit(signals, array)
     assert differs(seen(other, signals), seen(same, signals))
 
 
-@pytest.mark.parametrize("change", [{"width": 8}, {"encoder": "paper", "prior": "uniform"}])
+@pytest.mark.parametrize("change", [{"width": 8}, {"encoder": "paper", "teacher": "physics", "prior": "uniform"}])
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 def test_weights_that_cannot_follow_are_not_forgotten(quick, signals, array, change, call):
     tracker = quick(warm_start=True).fit(signals, array)
@@ -258,7 +259,9 @@ def test_senseless_values_are_refused_at_fit(quick, signals, array, name):
 
 def test_what_the_papers_encoder_cannot_follow_is_refused(quick, signals, array):
     with pytest.raises(InvalidInputError, match=r"prior='motion' needs a posterior over a grid"):
-        quick(encoder="paper").fit(signals, array)
+        quick(encoder="paper", teacher="physics").fit(signals, array)
+    with pytest.raises(InvalidInputError, match=r"teacher='smoother' needs an encoder that makes maps"):
+        quick(encoder="paper", prior="uniform").fit(signals, array)
     for name in ("azimuth_range_deg", "elevation_range_deg"):
         with pytest.raises(InvalidInputError, match=r"search region .* needs a posterior over a grid"):
-            quick(encoder="paper", prior="uniform", **{name: (0.0, 45.0)}).fit(signals, array)
+            quick(encoder="paper", teacher="physics", prior="uniform", **{name: (0.0, 45.0)}).fit(signals, array)
