@@ -3,8 +3,8 @@
     python benchmarks/random_arrays.py --speech ../shared/data/speech --scenes 200
 
 Each scene has its own array of 4 to 8 microphones on a sphere of 4 to 10 cm radius, a talker of the `valid` split,
-and in turn white sensor noise or a loudspeaker that plays noise all the time. Prints mean and root-mean-square errors in
-degrees over active frames, and the share of frames that 50, 80 and 95 % cones hold.
+and in turn white sensor noise or a loudspeaker that plays noise all the time. Prints mean and root-mean-square errors
+in degrees over active frames, and the share of frames that 50, 80 and 95 % cones hold.
 """
 
 import argparse
