@@ -130,7 +130,8 @@ class PhysicsVAETracker(LearnedTracker):
     -----
     The order of channels, together with their positions, does not matter. Turning the array turns the answers of
     encoder "map", within the grid's spacing; encoder "paper" is told positions, and knows only those it was fitted
-    with. Encoder "map" looks at no later frame; "paper" pools five frames into one.
+    with. Encoder "map" looks at no later frame; "paper" pools five frames into one. The features
+    learn the noise from up to 20 s around, later sound too, unless they are `GCCFeatures(causal=True)` or "phat".
 
     References
     ----------

@@ -166,7 +166,9 @@ def test_verbosity_place_and_device_name_may_change(quick, signals, array, tmp_p
     (tmp_path / "a").rename(tmp_path / "b")
     with pytest.MonkeyPatch.context() as patch:
         interrupt_at(patch, TrainingLoop, "step", 1)
-        quick(checkpoint=str(tmp_path / "b"), verbose=1, device="cpu:0", array=array).fit(signals)
+        resumed = quick(checkpoint=str(tmp_path / "b"), verbose=1, device="cpu:0", array=array).fit(signals)
+    # nothing was left to do: a step would have been interrupted
+    assert len(resumed.history_) == 2
 
 
 def test_a_damaged_checkpoint_is_named(quick, kind, signals, array, tmp_path):
