@@ -54,10 +54,10 @@ $(VENV)/.demo: $(VENV)/.made
 
 $(VENV)/.test: $(VENV)/.made
 	@echo "$(ANNOUNCE)"
-	$(PIP) -e '.[plot,test]'
+	$(PIP) -e '.[plot,live,scale,onnx,test]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made
 	@echo "$(ANNOUNCE)"
-	$(PIP) -e '.[plot,test,dev]'
+	$(PIP) -e '.[plot,live,scale,onnx,test,dev]'
 	@touch $@
