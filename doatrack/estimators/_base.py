@@ -5,7 +5,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.features import WINDOWS, FrameSettings
 from doatrack.geometry import DirectionGrid, MicArray
 from doatrack.metrics import angular_error, mean_angular_error_deg
+from doatrack.streaming import Stream
 from doatrack.tracking import MotionModel, SwitchingMotion, Track, Transition
 
 __all__ = ["BaseTracker"]
@@ -148,6 +149,16 @@ class BaseTracker(BaseEstimator):
             times = self.frame_times(len(frames.doa))
             tracks.append(track_of(times, frames, what_is_ambiguous(self.array_, self.grid_)))
         return recordings.mirror(tracks)
+
+    def stream(self, smoothing: Literal["filter"] | None = "filter") -> Stream:
+        """Return a stream that takes sound as it comes, and gives what `track` with this smoothing would give.
+
+        Parameters
+        ----------
+        smoothing : {"filter", None}
+        """
+        check_is_fitted(self)
+        return Stream(lambda samples: self.track(samples, smoothing), self._frames(), self.array_.n_mics)
 
     def score(self, X: Signals, y: Any = None, sample_weight: Any = None) -> float:
         """Return the negative mean angular error in degrees, or without truth the mean evidence; larger is better.
