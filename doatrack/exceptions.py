@@ -7,6 +7,7 @@ __all__ = [
     "DoatrackWarning",
     "GeometryWarning",
     "InvalidInputError",
+    "LiveAudioError",
     "ModelFileError",
     "NoActivityError",
     "OutputExistsError",
@@ -64,6 +65,19 @@ class AudioFileError(DoatrackError, OSError):
     ...     read_audio(f"{folder}/a.wav")
     Traceback (most recent call last):
     doatrack.exceptions.AudioFileError: ...
+    """
+
+
+class LiveAudioError(DoatrackError, OSError):
+    """Live sound cannot be opened, or broke off: a device, a pipe.
+
+    Examples
+    --------
+    >>> import io
+    >>> from doatrack.live import wav_source
+    >>> wav_source(io.BytesIO(b"not a sound file"))
+    Traceback (most recent call last):
+    doatrack.exceptions.LiveAudioError: ...
     """
 
 

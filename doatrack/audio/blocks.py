@@ -14,7 +14,7 @@ from doatrack.audio.channels import check_channels
 from doatrack.audio.sound_file import open_sound_file, read_pieces
 from doatrack.exceptions import AudioFileError
 
-__all__ = ["read_blocks", "stream_samples"]
+__all__ = ["read_blocks", "resampler", "stream_samples"]
 
 _QUALITY = "HQ"  # soxr: flat to 91 % of the lower Nyquist frequency, errors below 20 bits
 
@@ -112,7 +112,7 @@ def _stream(
     with open_sound_file(path) as file:
         _skip_to(path, file, start)
         picked = _picked(path, wanted, file.channels)
-        convert = _converter(file.samplerate, sample_rate, len(picked))
+        convert = resampler(file.samplerate, sample_rate, len(picked))
         for piece in read_pieces(path, file):
             yield np.ascontiguousarray(convert(piece[:, picked], False).T)
         yield np.ascontiguousarray(convert(np.zeros((0, len(picked)), dtype=np.float32), True).T)
@@ -142,10 +142,20 @@ def _picked(path: str | os.PathLike[str], wanted: tuple[int, ...] | None, n_chan
     return picked
 
 
-def _converter(
+def resampler(
     rate_in: int, rate_out: int, n_channels: int
 ) -> Callable[[NDArray[np.float32], bool], NDArray[np.float32]]:
-    """Return a function that resamples the next samples (n, n_channels); the second argument tells the end."""
+    """Return a function that resamples the next samples (n, n_channels); the second argument tells the end.
+
+    What it returns comes later by the length of a filter, but keeps its place in time.
+
+    Examples
+    --------
+    >>> convert = resampler(48000, 16000, n_channels=2)
+    >>> parts = [convert(np.zeros((480, 2), dtype=np.float32), k == 9) for k in range(10)]
+    >>> sum(len(part) for part in parts)
+    1600
+    """
     if rate_in == rate_out:
         return lambda piece, _: piece
     stream = soxr.ResampleStream(rate_in, rate_out, n_channels, dtype="float32", quality=_QUALITY)

@@ -100,7 +100,9 @@ def _reason(error: Exception) -> str:
     return words if words.endswith(".") else f"{words}."
 
 
-def read_pieces(path: str | os.PathLike[str], file: Any) -> Iterator[NDArray[np.float32]]:
+def read_pieces(
+    path: str | os.PathLike[str], file: Any, n_samples: int = _PIECE, *, finite: bool = True
+) -> Iterator[NDArray[np.float32]]:
     """Yield the samples of an open file from where it stands, piece after piece, each (n, n_channels), full scale 1.
 
     Parameters
@@ -109,6 +111,10 @@ def read_pieces(path: str | os.PathLike[str], file: Any) -> Iterator[NDArray[np.
         What messages call the file.
     file : soundfile.SoundFile
         From `open_sound_file`.
+    n_samples : int
+        Longest piece, in samples per channel.
+    finite : bool
+        Whether samples that are not finite are an error.
 
     Raises
     ------
@@ -127,12 +133,12 @@ def read_pieces(path: str | os.PathLike[str], file: Any) -> Iterator[NDArray[np.
     done = file.tell()
     while done < file.frames:
         try:
-            piece = file.read(min(_PIECE, file.frames - done), dtype="float32", always_2d=True)
+            piece = file.read(min(n_samples, file.frames - done), dtype="float32", always_2d=True)
         except (RuntimeError, ValueError) as error:
             raise _broken(path, file, done, f": {_reason(error)}") from error
         if len(piece) == 0:
             raise _broken(path, file, done, ".")
-        if not np.isfinite(piece).all():
+        if finite and not np.isfinite(piece).all():
             first = (done + int(np.flatnonzero(~np.isfinite(piece).all(axis=1))[0])) / file.samplerate
             raise AudioFileError(
                 f"{path} holds samples that are NaN or infinite, first at {first:.3f} s. "
