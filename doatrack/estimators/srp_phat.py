@@ -15,11 +15,14 @@ from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCExtractor, GCCFeatures, steered_map, steering_matrix
+from doatrack.features.constant_product import ConstantProduct
+from doatrack.features.frames import gather_frames
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray, PeakFinder
 from doatrack.tracking import MotionModel
 
 __all__ = ["SRPPHAT"]
 
+_FRAMES_AT_ONCE = 64
 _MAP_SCALE = 200.0
 _WEIGHTED_MAP_SCALE = 400.0  # silent moments count as nothing there, and leave the rest smaller
 
@@ -148,7 +151,7 @@ class SRPPHAT(BaseTracker):
         maps = []
         for k in range(len(recordings)):
             stream = self._runtime().extractor.stream(recordings.blocks(k))
-            parts = [self._map(gcc) for gcc in stream]
+            parts = [self._map(gcc) for gcc in gather_frames(stream, _FRAMES_AT_ONCE)]
             maps.append(torch.cat(parts).double().numpy() if parts else self._too_short(recordings, k))
         return recordings.mirror(maps)
 
@@ -176,7 +179,7 @@ class SRPPHAT(BaseTracker):
         tables = self._runtime()
         stream = tables.extractor.stream(recordings.blocks(index))
         doa, power, logs = [], [], []
-        for gcc in stream:
+        for gcc in gather_frames(stream, _FRAMES_AT_ONCE):
             values = self._map(gcc)
             power.append(values.amax(dim=-1))
             if maps:
@@ -219,7 +222,8 @@ class _Tables:
         delays = self.extractor.tdoa_samples(estimator.grid_.directions)
         chosen = _pair_rows(estimator.pairs, estimator.array_)
         self.rows = None if chosen is None else self.extractor.rows_of_pairs(chosen)
-        self.steering = steering_matrix(delays if self.rows is None else delays[self.rows], self.extractor.lags)
+        wanted = delays if self.rows is None else delays[self.rows]
+        self.steering = ConstantProduct(steering_matrix(wanted, self.extractor.lags))
         self.finder = PeakFinder(estimator.grid_)
         self.directions = torch.tensor(estimator.grid_.directions, dtype=torch.float32)
 

@@ -1,5 +1,6 @@
 """From waveforms to correlations and activity, in blocks of bounded memory."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -10,7 +11,8 @@ from torch import Tensor
 from doatrack.exceptions import InvalidInputError
 from doatrack.features.frames import FrameSettings
 from doatrack.features.gcc_features import GCCFeatures
-from doatrack.features.gcc_phat import gcc_phat, lag_axis, lag_transform
+from doatrack.features.gcc_phat import lag_axis, whiten
+from doatrack.features.lag_correlator import LagCorrelator
 from doatrack.features.stft import analysis_window, band_bins, stft
 from doatrack.features.stream import FeatureStream
 from doatrack.features.weighted_gcc import WeightedGCC
@@ -40,6 +42,8 @@ class GCCExtractor:
         How correlations are weighted; None is plain GCC-PHAT.
     speed_of_sound : float
         In m/s.
+    causal : bool
+        Whether noise and activity are learned from earlier sound only, whatever `features` say.
 
     Attributes
     ----------
@@ -73,6 +77,7 @@ class GCCExtractor:
         canonical: bool = True,
         features: GCCFeatures | None = None,
         speed_of_sound: float = SPEED_OF_SOUND,
+        causal: bool = False,
     ) -> None:
         self._order = np.lexsort(array.positions.T[::-1]) if canonical else np.arange(array.n_mics)
         self.array = array.select(self._order)
@@ -81,15 +86,24 @@ class GCCExtractor:
         longest = array.aperture / speed_of_sound * frames.sample_rate
         self.lags = lag_axis(longest, step=lag_step, n_lags=n_lags) if lags is None else lags
         self.mic_pairs = self.array.mic_pairs
+        self.causal = causal
         self.features = GCCFeatures(weighting="phat") if features is None else features
+        if causal:
+            self.features = dataclasses.replace(self.features, causal=True)
         self._pair_weights = self._weights_of_pairs()
         self._weighted: WeightedGCC | None = None
         if self.features.weighting != "phat":
             self._weighted = WeightedGCC(self.features, frames, self.lags, self.mic_pairs)
         self.n_columns = len(self.lags) * (1 if self._weighted is None else 2)
         self._window = analysis_window(frames.window, frames.win_length)
-        transform = lag_transform(self.lags, frames.win_length)
-        self._transform = _in_band(transform, self.features.freq_range_hz, frames)
+        band = self.features.freq_range_hz
+        bins = None if band is None else band_bins(band, frames.win_length, frames.sample_rate)
+        self._correlate = LagCorrelator(self.lags, frames.win_length, self.mic_pairs, bins)
+
+    @property
+    def channel_order(self) -> NDArray[np.int64]:
+        """The channels in the order of `array`, shape (n_mics,)."""
+        return self._order
 
     def tdoa_samples(self, doa: NDArray[np.float64]) -> Tensor:
         """Return the delays in samples of directions (n_directions, 3), shape (n_pairs, n_directions)."""
@@ -113,19 +127,19 @@ class GCCExtractor:
         parts = list(self.stream([waveform.numpy()]))
         return torch.cat(parts) if parts else torch.zeros(0, len(self.mic_pairs), self.n_columns)
 
-    def stream(self, blocks: Iterable[NDArray[np.float32]]) -> FeatureStream:
-        """Return an iterator over the correlations of successive blocks that also collects the activity."""
+    def stream(self, blocks: Iterable[NDArray[np.float32]] = ()) -> FeatureStream:
+        """Return the correlations and the activity of successive blocks, given here or pushed as they come."""
         if self._weighted is None:
-            stream = FeatureStream(self.frames, self._phat, blocks)
+            stream = FeatureStream(self.frames, self._phat, blocks, causal=self.causal)
         else:
-            stream = WeightedStream(self._weighted, self._order, blocks)
+            stream = WeightedStream(self._weighted, self._order, blocks, causal=self.causal)
         if self._pair_weights is None and self.features.average_frames == 1:
             return stream
-        return _Finished(stream, self._pair_weights, self.features.average_frames)
+        return _Averaged(stream, self._pair_weights, self.features.average_frames)
 
     def _phat(self, waveform: Tensor) -> Tensor:
         spectra = stft(waveform[self._order], self._window, self.frames.hop_length)
-        return gcc_phat(spectra, self.mic_pairs, self._transform)
+        return self._correlate(whiten(spectra))
 
     def _weights_of_pairs(self) -> Tensor | None:
         if self.features.pair_weighting == "uniform":
@@ -135,38 +149,49 @@ class GCCExtractor:
         return torch.as_tensor(length / length.mean(), dtype=torch.float32)[:, None]
 
 
-class _Finished(FeatureStream):
+class _Averaged(FeatureStream):
     """A stream whose correlations are weighted by pair and averaged over the last frames."""
 
     def __init__(self, stream: FeatureStream, pair_weights: Tensor | None, average_frames: int) -> None:
         self._stream, self._pair_weights, self._average = stream, pair_weights, average_frames
+        self._past: Tensor | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
-        past: Tensor | None = None
-        for new in self._stream:
-            weighted = new if self._pair_weights is None else new * self._pair_weights
-            known = weighted if past is None else torch.cat([past, weighted])
-            skip = len(known) - len(new)
-            yield torch.stack(
-                [known[max(0, k - self._average + 1) : k + 1].mean(dim=0) for k in range(skip, len(known))]
-            )
-            past = known[max(0, len(known) - self._average + 1) :] if self._average > 1 else None
+        yield from map(self._averaged, self._stream)
+
+    def push(self, block: NDArray[np.float32]) -> list[Tensor]:
+        return [self._averaged(part) for part in self._stream.push(block)]
+
+    def gap(self, n_samples: int) -> tuple[list[Tensor], int]:
+        parts, n_lost = self._stream.gap(n_samples)
+        averaged = [self._averaged(part) for part in parts]
+        self._past = None
+        return averaged, n_lost
+
+    def finish(self) -> list[Tensor]:
+        return [self._averaged(part) for part in self._stream.finish()]
+
+    def activity(self) -> NDArray[np.bool_]:
+        return self._stream.activity()
+
+    def take_activity(self) -> NDArray[np.bool_]:
+        return self._stream.take_activity()
 
     @property
     def n_frames(self) -> int:  # type: ignore[override]
-        """Frames given out so far."""
         return self._stream.n_frames
 
-    def activity(self) -> NDArray[np.bool_]:
-        """Return the activity of all frames read."""
-        return self._stream.activity()
+    @property
+    def look_ahead_samples(self) -> int:  # type: ignore[override]
+        return self._stream.look_ahead_samples
 
+    @property
+    def activity_look_ahead_samples(self) -> int:
+        return self._stream.activity_look_ahead_samples
 
-def _in_band(transform: Tensor, freq_range_hz: tuple[float, float] | None, frames: FrameSettings) -> Tensor:
-    """Return the transform without other frequencies, scaled so that a pure delay still peaks at 1."""
-    if freq_range_hz is None:
-        return transform
-    bins = band_bins(freq_range_hz, frames.win_length, frames.sample_rate)
-    inside = torch.zeros(len(transform), 1)
-    inside[2 * bins.start : 2 * bins.stop] = frames.win_length / 2 / (bins.stop - bins.start)
-    return transform * inside
+    def _averaged(self, new: Tensor) -> Tensor:
+        weighted = new if self._pair_weights is None else new * self._pair_weights
+        known = weighted if self._past is None else torch.cat([self._past, weighted])
+        skip = len(known) - len(new)
+        self._past = known[max(0, len(known) - self._average + 1) :] if self._average > 1 else None
+        return torch.stack([known[max(0, k - self._average + 1) : k + 1].mean(dim=0) for k in range(skip, len(known))])

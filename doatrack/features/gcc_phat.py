@@ -94,9 +94,13 @@ def whiten(spectra: Tensor) -> Tensor:
     >>> whiten(torch.tensor([3 + 4j, 0, 2j]))
     tensor([0.6000+0.8000j, 0.0000+0.0000j, 0.0000+1.0000j])
     """
-    magnitude = spectra.abs()
-    floor = 1e-6 * magnitude.amax(dim=-1, keepdim=True) + 1e-30
-    return spectra / torch.maximum(magnitude, floor)
+    # by real numbers, scaled so that no square leaves the range of floats: several times as fast as `abs`
+    level = torch.view_as_real(spectra).abs().amax(dim=(-2, -1))[..., None]
+    gain = torch.where(level > 1e-30, 1 / level.clamp_min(1e-30), torch.zeros_like(level))
+    real, imag = spectra.real * gain, spectra.imag * gain
+    power = torch.addcmul(real * real, imag, imag)
+    floor = 1e-12 * power.amax(dim=-1, keepdim=True) + 1e-30
+    return spectra * (torch.maximum(power, floor).rsqrt() * gain)
 
 
 def gcc_phat(spectra: Tensor, mic_pairs: Tensor | NDArray[np.int64], transform: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from doatrack.features.constant_product import ConstantProduct
+
 __all__ = ["srp_map", "steered_correlation", "steering_matrix"]
 
 
@@ -36,13 +38,13 @@ def steering_matrix(tdoa_samples: Tensor, lags: Tensor) -> Tensor:
     return matrix.flatten(0, 1) / n_pairs
 
 
-def srp_map(gcc: Tensor, steering: Tensor) -> Tensor:
+def srp_map(gcc: Tensor, steering: Tensor | ConstantProduct) -> Tensor:
     """Return the steered response power map, the mean over pairs, as one matrix product.
 
     Parameters
     ----------
     gcc : Tensor of shape (..., n_pairs, n_lags)
-    steering : Tensor of shape (n_pairs * n_lags, n_directions)
+    steering : Tensor of shape (n_pairs * n_lags, n_directions), or the ConstantProduct of it
 
     Returns
     -------
@@ -60,7 +62,8 @@ def srp_map(gcc: Tensor, steering: Tensor) -> Tensor:
     >>> srp_map(torch.tensor([[0.0, 0.2, 0.9]]), steering)
     tensor([0.2000, 0.9000])
     """
-    return gcc.flatten(-2) @ steering
+    flat = gcc.flatten(-2)
+    return steering(flat) if isinstance(steering, ConstantProduct) else flat @ steering
 
 
 def steered_correlation(gcc: Tensor, lags: Tensor, tdoa_samples: Tensor) -> Tensor:
@@ -91,14 +94,14 @@ def steered_correlation(gcc: Tensor, lags: Tensor, tdoa_samples: Tensor) -> Tens
     return ((1 - share) * below + share * above).mean(dim=(-2, -1))
 
 
-def steered_map(correlations: Tensor, steering: Tensor) -> Tensor:
+def steered_map(correlations: Tensor, steering: Tensor | ConstantProduct) -> Tensor:
     """Return the map of correlations that may come with what their steered sum is divided by.
 
     Parameters
     ----------
     correlations : Tensor of shape (..., n_pairs, n_columns)
         One column per lag (`srp_map`), or two, numerators before denominators, as `WeightedGCC` gives them.
-    steering : Tensor of shape (n_pairs * n_lags, n_directions)
+    steering : Tensor of shape (n_pairs * n_lags, n_directions), or the ConstantProduct of it
 
     Returns
     -------
@@ -110,10 +113,11 @@ def steered_map(correlations: Tensor, steering: Tensor) -> Tensor:
     >>> steered_map(torch.tensor([[0.0, 0.2, 0.9, 1.0, 0.5, 1.0]]), steering)
     tensor([0.4000, 0.9000])
     """
-    n_lags = len(steering) // correlations.shape[-2]
+    n_rows = steering.n_in if isinstance(steering, ConstantProduct) else len(steering)
+    n_lags = n_rows // correlations.shape[-2]
     if correlations.shape[-1] == n_lags:
         return srp_map(correlations, steering)
-    numerator, denominator = correlations.split(n_lags, dim=-1)
-    below = srp_map(denominator, steering)
-    least = 1e-4 * denominator.abs().amax(dim=(-1, -2))[..., None] + 1e-9
-    return srp_map(numerator, steering) / torch.maximum(below, least)
+    halves = torch.stack(correlations.split(n_lags, dim=-1))
+    above, below = srp_map(halves, steering)
+    least = 1e-4 * halves[1].abs().amax(dim=(-1, -2))[..., None] + 1e-9
+    return above / torch.maximum(below, least)

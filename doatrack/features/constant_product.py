@@ -1,0 +1,64 @@
+"""Matrix products with a matrix that stays the same, as steering and lag transforms do."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["ConstantProduct"]
+
+
+class ConstantProduct:
+    """Multiply by one matrix again and again, at the speed of the machine's best matrix product.
+
+    Rows that hold only zeros are left out, and on a CPU the matrix is kept in the layout of oneDNN, whose product is up
+    to twice as fast as that of MKL on processors that are not Intel's. Where a gradient is wanted, on other
+    devices and while a program is traced, it is the plain product of the same rows.
+
+    Parameters
+    ----------
+    matrix : Tensor of shape (n_in, n_out)
+
+    Notes
+    -----
+    The order of summation may differ from `x @ matrix`: results agree to float32 rounding, about 1e-6 of the largest.
+
+    Examples
+    --------
+    >>> product = ConstantProduct(torch.tensor([[1.0, 2.0], [0.0, 0.0], [3.0, 4.0]]))
+    >>> product(torch.tensor([[1.0, 7.0, 1.0]])), product.n_in
+    (tensor([[4., 6.]]), 3)
+    """
+
+    def __init__(self, matrix: Tensor) -> None:
+        self.n_in, self.n_out = matrix.shape
+        used = (matrix != 0).any(dim=1)
+        self._rows = None if bool(used.all()) else used.nonzero()[:, 0]
+        self.matrix = matrix if self._rows is None else matrix[self._rows]
+        self._packed: Tensor | None = None
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Return the product (..., n_out) of values (..., n_in)."""
+        if self._rows is not None:
+            values = values.index_select(-1, self._rows.to(values.device))
+        if not self._can_be_packed(values):
+            return values @ self.matrix.to(values)
+        if self._packed is None:
+            self._packed = self.matrix.T.contiguous().to_mkldnn()
+        flat = values.reshape(-1, values.shape[-1])
+        return F.linear(flat.to_mkldnn(), self._packed).to_dense().view(*values.shape[:-1], self.n_out)
+
+    def _can_be_packed(self, values: Tensor) -> bool:
+        plain = values.device.type == "cpu" and values.dtype == self.matrix.dtype == torch.float32
+        differentiated = torch.is_grad_enabled() and (values.requires_grad or self.matrix.requires_grad)
+        traced = torch.compiler.is_compiling()
+        return plain and not differentiated and not traced and values.numel() > 0 and _onednn_is_used()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a packed matrix cannot be written, and is soon made again
+        return {**self.__dict__, "_packed": None}
+
+
+def _onednn_is_used() -> bool:
+    return bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled)
