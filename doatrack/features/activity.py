@@ -1,20 +1,25 @@
 """Sound activity from the signals alone: a likelihood-ratio detector over a tracked noise floor."""
 
+import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from torch import Tensor
 
 __all__ = [
     "ACTIVITY_BLOCK_S",
+    "SoundDetector",
     "activity_at_frames",
     "band_power",
     "block_means",
+    "block_ranges",
     "likelihood_ratio",
+    "means_of_ranges",
     "sound_activity",
 ]
 
@@ -23,6 +28,11 @@ _BAND_HZ = (150.0, 4500.0)
 _N_BANDS = 24
 _FLOOR_WINDOW_S = 3.0
 _MINIMUM_BIAS = 1.7  # a windowed minimum of smoothed noise power lies this factor below its mean
+_FLOOR_BLOCKS = round(_FLOOR_WINDOW_S / ACTIVITY_BLOCK_S)
+_AROUND = (_FLOOR_BLOCKS // 2, _FLOOR_BLOCKS - _FLOOR_BLOCKS // 2 - 1)
+_FORGET = 10 ** (-0.05 * ACTIVITY_BLOCK_S)
+"""Of the loudest block, per block: 0.5 dB a second, so that one knock does not make a day's stream deaf."""
+_BLOCKS_AT_ONCE = 1000
 _THRESHOLD = 0.5  # mean log-likelihood ratio per band (nats)
 
 
@@ -51,28 +61,36 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
     if n_blocks == 0:
         return waveform.new_zeros(0, _N_BANDS)
     blocks = waveform[:, : n_blocks * size].reshape(len(waveform), n_blocks, size)
-    power = torch.fft.rfft(blocks * torch.hann_window(size)).abs().square().mean(dim=0)
+    window, bands = _band_tables(size, sample_rate)
+    spectra = torch.fft.rfft(blocks * window)
+    return torch.view_as_real(spectra).square().sum(dim=-1).mean(dim=0) @ bands
+
+
+@functools.lru_cache(maxsize=8)
+def _band_tables(size: int, sample_rate: int) -> tuple[Tensor, Tensor]:
+    """Return the window of a block, and the matrix (n_freq, n_bands) that averages over bands."""
     edges = np.geomspace(_BAND_HZ[0], min(_BAND_HZ[1], 0.45 * sample_rate), _N_BANDS + 1) * size / sample_rate
-    return torch.stack(
-        [
-            power[:, round(low) : max(round(high), round(low) + 1)].mean(dim=1)
-            for low, high in itertools.pairwise(edges)
-        ],
-        dim=1,
-    )
+    bands = torch.zeros(size // 2 + 1, _N_BANDS)
+    for band, (low, high) in enumerate(itertools.pairwise(edges)):
+        inside = bands[round(low) : max(round(high), round(low) + 1), band]
+        inside[:] = 1 / len(inside)
+    return torch.hann_window(size), bands
 
 
-def sound_activity(power: Tensor) -> NDArray[np.bool_]:
+def sound_activity(power: Tensor, *, causal: bool = False) -> NDArray[np.bool_]:
     """Return which blocks rise above the noise floor, shape (n_blocks,).
 
-    The floor of each band is the minimum of its smoothed power over 3 s around (so not causal), corrected for
-    the bias of a minimum. A block is active if the mean over bands of the log-likelihood ratio of "sound plus
-    noise" against "noise", with the maximum-likelihood signal-to-noise ratio, exceeds a threshold.
+    The floor of each band is the minimum of its smoothed power over 3 s around, corrected for the bias of a minimum. A
+    block is active if the mean over bands of the log-likelihood ratio of "sound plus noise" against "noise", with the
+    maximum-likelihood signal-to-noise ratio, exceeds a threshold.
 
     Parameters
     ----------
     power : Tensor of shape (n_blocks, n_bands)
         From `band_power`.
+    causal : bool
+        Whether only earlier blocks are looked at: a floor over the last 3 s. Sound that is there from the first moment
+        is then not found before it pauses.
 
     Notes
     -----
@@ -94,16 +112,19 @@ def sound_activity(power: Tensor) -> NDArray[np.bool_]:
     >>> bool(active[85:115].all()), bool(active[:70].any())
     (True, False)
     """
-    return np.asarray(uniform_filter1d(likelihood_ratio(power), 3, mode="nearest") > _THRESHOLD)
+    detector = SoundDetector(causal=causal)
+    return np.concatenate([detector.push(part) for part in power.split(_BLOCKS_AT_ONCE)] + [detector.flush()])
 
 
-def likelihood_ratio(power: Tensor) -> NDArray[np.float64]:
+def likelihood_ratio(power: Tensor, *, causal: bool = False) -> NDArray[np.float64]:
     """Return the mean log-likelihood ratio per band of sound against the noise floor alone, shape (n_blocks,).
 
     Parameters
     ----------
     power : Tensor of shape (n_blocks, n_bands)
         From `band_power`.
+    causal : bool
+        As in `sound_activity`.
 
     Returns
     -------
@@ -116,16 +137,110 @@ def likelihood_ratio(power: Tensor) -> NDArray[np.float64]:
     >>> likelihood_ratio(torch.ones(4, 24)).tolist()
     [0.0, 0.0, 0.0, 0.0]
     """
-    values = power.double().cpu().numpy()
-    if len(values) == 0:
-        return np.zeros(0)
-    # nothing 60 dB below a band's loudest block counts: digital silence has no meaningful floor
-    lowest = 1e-6 * values.max(axis=0, keepdims=True).mean() + 1e-20
-    width = max(3, round(_FLOOR_WINDOW_S / ACTIVITY_BLOCK_S))
-    smooth = uniform_filter1d(values, 5, axis=0, mode="nearest")
-    floor = _MINIMUM_BIAS * minimum_filter1d(smooth, width, axis=0, mode="nearest") + lowest
-    snr = np.maximum(values / floor, 1.0)
-    return np.asarray(np.minimum((snr - np.log(snr) - 1).clip(max=5.0).mean(axis=1), 2.5 * _THRESHOLD))
+    ratio = _Ratio(causal)
+    return np.concatenate([ratio.push(_values(part)) for part in power.split(_BLOCKS_AT_ONCE)] + [ratio.flush()])
+
+
+class SoundDetector:
+    """`sound_activity` for blocks that come one after the other, in bounded memory.
+
+    Parameters
+    ----------
+    causal : bool
+
+    Attributes
+    ----------
+    look_ahead : int
+        Blocks that must follow one before it is decided.
+
+    Examples
+    --------
+    >>> detector = SoundDetector()
+    >>> power = torch.ones(60, 24)
+    >>> len(detector.push(power)), len(detector.flush()), detector.look_ahead
+    (11, 49, 49)
+    """
+
+    def __init__(self, *, causal: bool = False) -> None:
+        self._ratio = _Ratio(causal)
+        self._mean = _Sliding(_mean_of, *((2, 0) if causal else (1, 1)))
+        self.look_ahead = self._ratio.look_ahead + self._mean.ahead
+
+    def push(self, power: Tensor) -> NDArray[np.bool_]:
+        """Take blocks (n_blocks, n_bands), and return which of those that are decided now are active."""
+        return np.asarray(self._mean.push(self._ratio.push(_values(power))) > _THRESHOLD)
+
+    def flush(self) -> NDArray[np.bool_]:
+        """Decide all blocks there are, as if the last one went on; what follows knows them all the same."""
+        return np.asarray(self._mean.push(self._ratio.flush(), last=True) > _THRESHOLD)
+
+
+class _Ratio:
+    """`likelihood_ratio` for blocks that come one after the other."""
+
+    def __init__(self, causal: bool) -> None:
+        smooth, floor = ((4, 0), (_FLOOR_BLOCKS - 1, 0)) if causal else ((2, 2), _AROUND)
+        self._smooth, self._floor = _Sliding(_mean_of, *smooth), _Sliding(_least_of, *floor)
+        self.look_ahead = self._smooth.ahead + self._floor.ahead
+        self._own = _Sliding(lambda windows: windows[..., 0], 0, self.look_ahead)
+        self._loudest = _Sliding(lambda windows: windows[..., floor[1]], 0, self.look_ahead)
+        self._level: NDArray[np.float64] | None = None
+
+    def push(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._taken(values, last=False)
+
+    def flush(self) -> NDArray[np.float64]:
+        return self._taken(np.zeros((0, _N_BANDS)), last=True)
+
+    def _taken(self, values: NDArray[np.float64], *, last: bool) -> NDArray[np.float64]:
+        own = self._own.push(values, last=last)
+        least = self._floor.push(self._smooth.push(values, last=last), last=last)
+        # nothing 60 dB below a band's loudest block counts: digital silence has no meaningful floor
+        lowest = 1e-6 * self._loudest.push(self._levels(values), last=last).mean(axis=1, keepdims=True) + 1e-20
+        snr = np.maximum(own / (_MINIMUM_BIAS * least + lowest), 1.0)
+        return np.asarray(np.minimum((snr - np.log(snr) - 1).clip(max=5.0).mean(axis=1), 2.5 * _THRESHOLD))
+
+    def _levels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the power of the loudest block of each band so far, slowly forgotten."""
+        rows = np.empty_like(values)
+        for k, row in enumerate(values):
+            self._level = row if self._level is None else np.maximum(row, _FORGET * self._level)
+            rows[k] = self._level
+        return rows
+
+
+class _Sliding:
+    """Reduce the window of `back` earlier and `ahead` later rows around each row, the first and last one held."""
+
+    def __init__(self, reduce: Callable[[NDArray[np.float64]], NDArray[np.float64]], back: int, ahead: int) -> None:
+        self._reduce, self._back, self.ahead = reduce, back, ahead
+        self._kept: NDArray[np.float64] | None = None
+
+    def push(self, rows: NDArray[np.float64], *, last: bool = False) -> NDArray[np.float64]:
+        """Take rows, and return what is known now; after the `last` ones all, and more may follow."""
+        if self._kept is None:
+            if len(rows) == 0:
+                return rows
+            self._kept = np.repeat(rows[:1], self._back, axis=0)
+        known = np.concatenate([self._kept, rows])
+        n_known = max(0, len(known) - self._back - (0 if last else self.ahead))
+        self._kept = known[n_known:]
+        if n_known == 0:
+            return known[:0]
+        held = np.concatenate([known, np.repeat(known[-1:], self.ahead, axis=0)]) if last else known
+        return self._reduce(sliding_window_view(held, self._back + 1 + self.ahead, axis=0)[:n_known])
+
+
+def _mean_of(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(windows.mean(axis=-1))
+
+
+def _least_of(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(windows.min(axis=-1))
+
+
+def _values(power: Tensor) -> NDArray[np.float64]:
+    return np.asarray(power.double().cpu().numpy())
 
 
 def activity_at_frames(
@@ -171,12 +286,40 @@ def block_means(
     >>> block_means(np.repeat([0.0, 1.0], 20), 4, 4096, 3072, 16000).round(2).tolist()
     [0.0, 0.0, 0.0, 0.83]
     """
-    if len(values) == 0:
-        return np.zeros(n_frames)
+    low, high = block_ranges(np.arange(n_frames), win_length, hop_length, sample_rate)
+    return means_of_ranges(values, low, high, np.full(n_frames, len(values)))
+
+
+def block_ranges(
+    frames: NDArray[np.int64], win_length: int, hop_length: int, sample_rate: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first block within half a hop of the centre of frames, by number, and the one after the last.
+
+    Examples
+    --------
+    >>> [range_.tolist() for range_ in block_ranges(np.arange(2), 4096, 3072, 16000)]
+    [[1, 7], [7, 13]]
+    """
     size = round(ACTIVITY_BLOCK_S * sample_rate)
-    centres = np.arange(n_frames) * hop_length + win_length / 2
+    centres = frames * hop_length + win_length / 2
     reach = max(hop_length, size) / 2
-    low = np.clip(np.ceil((centres - reach) / size - 0.5).astype(int), 0, len(values) - 1)
-    high = np.clip(np.floor((centres + reach) / size - 0.5).astype(int) + 1, low + 1, len(values))
+    low = np.ceil((centres - reach) / size - 0.5).astype(np.int64)
+    return low, np.floor((centres + reach) / size - 0.5).astype(np.int64) + 1
+
+
+def means_of_ranges(
+    values: NDArray[Any], low: NDArray[np.int64], high: NDArray[np.int64], n_known: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the means of values[low:high] of which `n_known` are known: the nearest one where none is in the range.
+
+    Examples
+    --------
+    >>> means_of_ranges(np.array([0.0, 1.0]), np.array([0, 5]), np.array([2, 7]), np.array([2, 2])).tolist()
+    [0.5, 1.0]
+    """
+    if len(values) == 0:
+        return np.zeros(len(low))
+    low = np.clip(low, 0, np.maximum(n_known - 1, 0))
+    high = np.clip(high, low + 1, np.maximum(n_known, low + 1))
     total = np.concatenate([[0], np.cumsum(values)])
-    return np.asarray((total[high] - total[low]) / (high - low))
+    return np.asarray(np.where(n_known > 0, (total[high] - total[low]) / (high - low), 0.0))

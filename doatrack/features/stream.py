@@ -8,16 +8,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from doatrack.exceptions import InvalidInputError
-from doatrack.features.activity import ACTIVITY_BLOCK_S, activity_at_frames, band_power, sound_activity
+from doatrack.features.frame_activity import FrameActivity
 from doatrack.features.frames import FrameSettings
+from doatrack.features.samples import SampleBuffer
 
 __all__ = ["FeatureStream"]
 
+_LONGEST_S = 4.0
+"""Of what is computed at once, however long a block is."""
+
 
 class FeatureStream:
-    """Features of one recording, block after block; the activity is known when all are read.
+    """Features and activity of one recording, block after block: all blocks at once, or pushed as they come.
 
-    Blocks may have any length; samples that do not fill a frame yet are carried over.
+    Blocks may have any length; samples that do not fill a frame yet are carried over. Iterated over, it takes the
+    blocks that it was given, and the activity is known when all are read. Otherwise `push`, `gap` and `finish` give the
+    features of the frames that become known, and `take_activity` their activity, which may lag behind.
 
     Parameters
     ----------
@@ -25,6 +31,16 @@ class FeatureStream:
     compute : callable
         Features, one row per frame, of whole frames (n_mics, n_samples).
     blocks : iterable of ndarray of shape (n_mics, n_samples)
+        What is iterated over.
+    causal : bool
+        Whether the activity is that of `sound_activity(causal=True)`.
+
+    Attributes
+    ----------
+    n_frames : int
+        Frames whose features were given out so far, and lost ones.
+    look_ahead_samples : int
+        What must follow a frame at most before its features are known.
 
     Examples
     --------
@@ -36,46 +52,86 @@ class FeatureStream:
     ([(1, 6, 9), (1, 6, 9)], [False, False])
     """
 
+    look_ahead_samples = 0
+
     def __init__(
         self,
         frames: FrameSettings,
         compute: Callable[[Tensor], Tensor],
-        blocks: Iterable[NDArray[np.float32]],
+        blocks: Iterable[NDArray[np.float32]] = (),
+        *,
+        causal: bool = False,
     ) -> None:
         self._frames = frames
         self._compute = compute
         self._blocks = blocks
-        self._power: list[Tensor] = []
+        self._samples = SampleBuffer()
+        self._at_once = round(_LONGEST_S * frames.sample_rate)
+        self._heard = FrameActivity(frames, causal=causal)
+        self._active: list[NDArray[np.bool_]] = []
         self.n_frames = 0
 
-    def __iter__(self) -> Iterator[Tensor]:
-        frames = self._frames
-        pending: Tensor | None = None
-        for new in self._samples():
-            pending = new if pending is None else torch.cat([pending, new], dim=1)
-            count = frames.count(pending.shape[1])
-            if count:
-                self.n_frames += count
-                yield self._compute(pending[:, : (count - 1) * frames.hop_length + frames.win_length])
-                pending = pending[:, count * frames.hop_length :]
+    @property
+    def activity_look_ahead_samples(self) -> int:
+        """What must follow a frame at most before its activity is known."""
+        return self._heard.look_ahead_samples
 
-    def _samples(self) -> Iterator[Tensor]:
-        """Yield the blocks as tensors, and measure their power for the activity."""
-        rate = self._frames.sample_rate
-        size = round(ACTIVITY_BLOCK_S * rate)
-        unmeasured: Tensor | None = None
+    def __iter__(self) -> Iterator[Tensor]:
         for block in self._blocks:
-            new = torch.from_numpy(np.require(block, requirements=["C", "W"]))
-            unmeasured = new if unmeasured is None else torch.cat([unmeasured, new], dim=1)
-            whole = unmeasured.shape[1] // size * size
-            self._power.append(band_power(unmeasured[:, :whole], rate))
-            unmeasured = unmeasured[:, whole:]
-            yield new
+            yield from self.push(block)
+        yield from self.finish()
+
+    def push(self, block: NDArray[np.float32]) -> list[Tensor]:
+        """Take samples (n_mics, n_samples), and return the features of the frames that they complete, in parts."""
+        parts = []
+        for samples in torch.from_numpy(np.require(block, requirements=["C", "W"])).split(self._at_once, dim=1):
+            self._active.append(self._heard.push(samples))
+            self._samples.push(samples)
+            parts += self._computed()
+        return parts
+
+    def gap(self, n_samples: int) -> tuple[list[Tensor], int]:
+        """Let time go on by samples that are lost; return what was held back, and how many frames are lost after it."""
+        parts = self._rest()
+        self._active.append(self._heard.gap(n_samples))
+        self._samples.skip(n_samples)
+        first = self._frames.after_gap(self.n_frames, self._samples.n_samples)
+        n_lost, self.n_frames = first - self.n_frames, first
+        self._samples.start_at(first * self._frames.hop_length)
+        self._restart()
+        return parts, n_lost
+
+    def finish(self) -> list[Tensor]:
+        """Return what was held back, as the recording is at its end."""
+        self._active.append(self._heard.finish())
+        return self._rest()
 
     def activity(self) -> NDArray[np.bool_]:
         """Return the activity of all frames read, shape (n_frames,)."""
-        if not self._power:
+        if not self._active:
             raise InvalidInputError("The activity is known only after the blocks have been read.")
+        return np.concatenate(self._active)
+
+    def take_activity(self) -> NDArray[np.bool_]:
+        """Return the activity of the frames that became known since the last call, lost ones too."""
+        known = np.concatenate([np.zeros(0, dtype=bool), *self._active])
+        self._active = []
+        return known
+
+    def _computed(self) -> list[Tensor]:
+        """Return the features of the whole frames there are."""
         frames = self._frames
-        blocks = sound_activity(torch.cat(self._power))
-        return activity_at_frames(blocks, self.n_frames, frames.win_length, frames.hop_length, frames.sample_rate)
+        count = frames.count(self._samples.n_kept)
+        if not count:
+            return []
+        whole = self._samples.first((count - 1) * frames.hop_length + frames.win_length)
+        self.n_frames += count
+        self._samples.start_at(self.n_frames * frames.hop_length)
+        return [self._compute(whole)]
+
+    def _rest(self) -> list[Tensor]:
+        """Return the features of frames that were held back."""
+        return []
+
+    def _restart(self) -> None:
+        """Forget the frames before a gap, where a frame's features depend on them."""

@@ -1,0 +1,105 @@
+"""Which frames of a stream hold sound, as soon as that is known."""
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from doatrack.features.activity import (
+    ACTIVITY_BLOCK_S,
+    SoundDetector,
+    band_power,
+    block_ranges,
+    means_of_ranges,
+)
+from doatrack.features.frames import FrameSettings
+from doatrack.features.samples import SampleBuffer
+
+__all__ = ["FrameActivity"]
+
+_SHARE = 0.5
+
+
+class FrameActivity:
+    """The activity of frames (`activity_at_frames` of `sound_activity`) for sound that comes in parts.
+
+    Parameters
+    ----------
+    frames : FrameSettings
+    causal : bool
+        Whether a frame is decided by what was heard until its end; otherwise by the sound around it.
+
+    Attributes
+    ----------
+    look_ahead_samples : int
+        What must follow the end of a frame at most before it is decided.
+
+    Examples
+    --------
+    >>> import torch
+    >>> heard = FrameActivity(FrameSettings(), causal=True)
+    >>> heard.push(torch.zeros(2, 8000)).tolist(), heard.look_ahead_samples
+    ([False, False], 0)
+    """
+
+    def __init__(self, frames: FrameSettings, *, causal: bool = False) -> None:
+        self._frames, self._causal = frames, causal
+        self._size = round(ACTIVITY_BLOCK_S * frames.sample_rate)
+        self._detector = SoundDetector(causal=causal)
+        self._samples = SampleBuffer()
+        self._active = np.zeros(0)
+        self._first_block = 0  # that `_active` tells of
+        self._next, self._lost_until = 0, 0
+        reach = max(frames.hop_length, self._size) - frames.win_length
+        blocks = round((self._detector.look_ahead + 0.5) * self._size)
+        self.look_ahead_samples = 0 if causal else max(0, reach // 2 + blocks)
+
+    def push(self, samples: Tensor) -> NDArray[np.bool_]:
+        """Take samples (n_mics, n_samples), and return the activity of the frames that are decided now."""
+        self._samples.push(samples)
+        blocks = self._samples.take(self._samples.n_kept // self._size * self._size)
+        if blocks.shape[1]:
+            self._active = np.append(self._active, self._detector.push(band_power(blocks, self._frames.sample_rate)))
+        return self._decided(last=False)
+
+    def gap(self, n_samples: int) -> NDArray[np.bool_]:
+        """Let time go on; what was heard before is decided, and frames that overlap the gap hold no sound."""
+        before = self.finish()
+        self._samples.skip(n_samples)
+        until = self._samples.n_samples
+        self._lost_until = self._frames.after_gap(max(self._next, self._lost_until), until)
+        self._first_block = -(-until // self._size)
+        self._active = np.zeros(0)
+        self._samples.start_at(self._first_block * self._size)
+        return np.append(before, self._decided(last=False))
+
+    def finish(self) -> NDArray[np.bool_]:
+        """Return the activity of all whole frames that are not decided yet, as if the sound went on as it is."""
+        self._active = np.append(self._active, self._detector.flush())
+        return self._decided(last=True)
+
+    def _decided(self, *, last: bool) -> NDArray[np.bool_]:
+        frames = self._frames
+        whole = np.arange(self._next, frames.count(self._samples.n_samples))
+        lost = whole < self._lost_until
+        low, high = block_ranges(whole, frames.win_length, frames.hop_length, frames.sample_rate)
+        n_known = np.full(len(whole), self._first_block + len(self._active))
+        if self._causal:
+            # what is told of a frame does not depend on how much more came with its end
+            n_known = np.minimum(n_known, (whole * frames.hop_length + frames.win_length) // self._size)
+        elif not last:
+            waiting = ~lost & (high > n_known)
+            known = int(waiting.argmax()) if waiting.any() else len(whole)
+            whole, lost, low, high, n_known = (values[:known] for values in (whole, lost, low, high, n_known))
+        start = self._first_block
+        means = means_of_ranges(self._active, low - start, high - start, n_known - start)
+        self._next += len(whole)
+        self._forget()
+        return np.asarray((means >= _SHARE) & ~lost)
+
+    def _forget(self) -> None:
+        """Drop the blocks before the next frame; the last one stays, should no later one be in its range."""
+        frames = self._frames
+        low, _ = block_ranges(np.array([self._next]), frames.win_length, frames.hop_length, frames.sample_rate)
+        unneeded = int(np.clip(low[0] - self._first_block, 0, max(len(self._active) - 1, 0)))
+        self._active = self._active[unneeded:]
+        self._first_block += unneeded
