@@ -125,7 +125,8 @@ def inverse_mean_resultant_length(resultant_length: Tensor) -> Tensor:
     >>> inverse_mean_resultant_length(torch.tensor([0.0, 0.5, 0.9]))
     tensor([ 0.0000,  1.7968, 10.0000])
     """
-    if not bool(((resultant_length >= 0) & (resultant_length < 1)).all()):
+    # a traced graph has no values to look at
+    if not torch.compiler.is_compiling() and not bool(((resultant_length >= 0) & (resultant_length < 1)).all()):
         raise InvalidInputError(
             f"resultant_length must lie in [0, 1), got values from {resultant_length.min().item():g} to "
             f"{resultant_length.max().item():g}. A length of 1 would need an infinite concentration."

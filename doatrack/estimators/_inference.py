@@ -14,11 +14,11 @@ from doatrack.geometry.interpolation import interpolate_directions
 from doatrack.networks import PairGeometry, PhysicsDecoder, delay_target, fill_pooling_windows
 from doatrack.training import physics_loss, to_time_axis
 
-__all__ = ["FrameInference"]
+__all__ = ["MAP_TEMPERATURE", "FrameInference"]
 
 _Rows = tuple[Tensor, ...]
 _FRAMES_AT_ONCE = 64
-_TEMPERATURE = 2.0
+MAP_TEMPERATURE = 2.0
 """A map adds up what overlapping frames, pairs with a microphone in common and neighbouring lags say as if each said it
 anew. Cooled by this factor its width follows the errors better where they are small (docs/notes.md)."""
 
@@ -86,7 +86,7 @@ class FrameInference:
         evidence = torch.full(posterior.batch_shape, torch.nan)
         if bound is not None:
             evidence = self._bound(posterior, gcc[None], **bound)
-        claimed = posterior.tempered(_TEMPERATURE) if isinstance(posterior, GridPosterior) else posterior
+        claimed = posterior.tempered(MAP_TEMPERATURE) if isinstance(posterior, GridPosterior) else posterior
         rows = [posterior.mean_direction[0], claimed.concentration[0], evidence[0]]
         if maps and isinstance(posterior, GridPosterior):
             heard = posterior.logits[0]

@@ -22,10 +22,10 @@ from doatrack.geometry import MicArray
 from doatrack.metrics import angular_error
 from doatrack.training import Batch, direction_loss
 
-__all__ = ["SupervisedTables", "SupervisedTracker", "unit_vectors", "warm_up"]
+__all__ = ["LONGEST_VECTOR", "SupervisedTables", "SupervisedTracker", "unit_vectors", "warm_up"]
 
 _WARM_UP_SHARE, _FIRST_FACTOR = 0.05, 0.01
-_LONGEST = 0.995  # of a vector whose length is read as a mean resultant length: a concentration of 200
+LONGEST_VECTOR = 0.995  # of a vector whose length is read as a mean resultant length: a concentration of 200
 
 
 class SupervisedTables(Protocol):
@@ -173,7 +173,7 @@ class SupervisedTracker(LearnedTracker):
         if evidence:
             delays = tables.extractor.tdoa_samples(doa).T
             power = steered_correlation(torch.cat(heard), tables.extractor.lags, delays).double().numpy()
-        likely = inverse_mean_resultant_length(torch.from_numpy(length).clamp(0.0, _LONGEST))
+        likely = inverse_mean_resultant_length(torch.from_numpy(length).clamp(0.0, LONGEST_VECTOR))
         return FrameEstimates(doa, likely.numpy(), credible_angle(likely, 0.9).numpy(), activity, power)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

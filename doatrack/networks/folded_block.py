@@ -17,7 +17,8 @@ def can_be_folded(norm: nn.BatchNorm2d, activation: nn.PReLU) -> bool:
     >>> can_be_folded(nn.BatchNorm2d(4), nn.PReLU()), can_be_folded(nn.BatchNorm2d(4).eval(), nn.PReLU())
     (False, True)
     """
-    return not norm.training and bool((activation.weight >= 0).all())
+    # a traced graph must not depend on values of weights
+    return not norm.training and not torch.compiler.is_compiling() and bool((activation.weight >= 0).all())
 
 
 def folded_block(

@@ -92,7 +92,7 @@ class NeuralSRP(nn.Module):
     def _convolved(self, images: Tensor) -> Tensor:
         """Return what the convolutions make of (n_rows, 1, n_frames, n_lags): the same for long ones, in parts."""
         n_windows = images.shape[2] // _TIME_POOLING
-        if self.training or n_windows <= _WINDOWS_AT_ONCE:
+        if self.training or torch.compiler.is_compiling() or n_windows <= _WINDOWS_AT_ONCE:
             return self._blocks(images)
         parts = []
         for start in range(0, n_windows, _WINDOWS_AT_ONCE):
@@ -129,7 +129,7 @@ class _Block(nn.Module):
             return folded_block(x, self.conv, self.bn, self.activation, self.pool)
         normed = self.bn(self.conv(x))
         # a slope that is not negative keeps the order: the same answer from a fraction of the values
-        rising = bool((self.activation.weight >= 0).all())
+        rising = not torch.compiler.is_compiling() and bool((self.activation.weight >= 0).all())
         out: Tensor = self.activation(self.pool(normed)) if rising else self.pool(self.activation(normed))
         return out
 
