@@ -7,6 +7,7 @@ from doatrack.live.file import FileSource
 from doatrack.live.follow import LiveSummary, follow
 from doatrack.live.messages import LiveEvent, LiveFrame
 from doatrack.live.pcm import PCM_FORMATS, PcmSource
+from doatrack.live.server import LiveServer
 from doatrack.live.wav import wav_source
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "FileSource",
     "LiveEvent",
     "LiveFrame",
+    "LiveServer",
     "LiveSummary",
     "PcmSource",
     "Source",
