@@ -74,11 +74,22 @@ class MapEncoder(nn.Module):
         GridPosterior of batch shape (n_recordings, n_frames)
         """
         some = geometry if corrected is None else geometry.select(corrected)
-        heard = gcc[..., : len(geometry.lags)] if corrected is None else gcc[..., corrected, : len(geometry.lags)]
-        correction = srp_map(self.correction_of(heard, geometry.lags), some.steering())
-        # what is divided is what was heard: a correction over a deep null would be blown up
-        shape = self.input_scale * steered_map(gcc, geometry.steering()) + correction
-        return GridPosterior(6 * F.softplus(self.raw_scale) * shape, geometry.directions)
+        heard = gcc if corrected is None else gcc[..., corrected, :]
+        correction = self.correction_of(heard[..., : len(geometry.lags)], geometry.lags)
+        logits = self.logits(steered_map(gcc, geometry.steering()), srp_map(correction, some.steering()))
+        return GridPosterior(logits, geometry.directions)
+
+    def logits(self, heard: Tensor, correction: Tensor) -> Tensor:
+        """Return the posterior's log probabilities before normalisation, (..., n_directions).
+
+        Parameters
+        ----------
+        heard : Tensor of shape (..., n_directions)
+            Map of the correlations.
+        correction : Tensor of shape (..., n_directions)
+            Map of their corrections. What is divided is what was heard: a correction over a deep null would be blown up.
+        """
+        return 6 * F.softplus(self.raw_scale) * (self.input_scale * heard + correction)
 
     def correction_of(self, gcc: Tensor, lags: Tensor) -> Tensor:
         """Return what is added to correlations, of the shape of `gcc`."""

@@ -125,6 +125,11 @@ def fill_pooling_windows(values: Tensor, time_pooling: int) -> Tensor:
     >>> fill_pooling_windows(torch.tensor([[1.0, 2.0, 3.0]]), 2)
     tensor([[1., 2., 3., 3.]])
     """
+    if torch.compiler.is_compiling():
+        # a traced graph takes any number of frames, full windows or not
+        known = torch.arange(values.shape[1], device=values.device)
+        filled = torch.arange(time_pooling * ((values.shape[1] + time_pooling - 1) // time_pooling), device=values.device)
+        return values[:, torch.minimum(filled, known[-1])]
     missing = -values.shape[1] % time_pooling
     if not missing:
         return values
@@ -147,6 +152,6 @@ class _Block(nn.Module):
             return folded_block(x, self.convolution, self.norm, self.activation, self.pool, self.metadata(place))
         normed = self.norm(self.convolution(x) + self.metadata(place)[..., None, None])
         # a slope that is not negative keeps the order: the same answer from a fraction of the values
-        rising = bool((self.activation.weight >= 0).all())
+        rising = not torch.compiler.is_compiling() and bool((self.activation.weight >= 0).all())
         out: Tensor = self.activation(self.pool(normed)) if rising else self.pool(self.activation(normed))
         return out
