@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from doatrack.exceptions import AudioFileError, DoatrackError, DoatrackWarning, NoActivityError
+from doatrack.exceptions import AudioFileError, DoatrackError, DoatrackWarning, LiveAudioError, NoActivityError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +92,9 @@ def running(kept: Callable[[], str] = lambda: "Nothing was written.") -> Iterato
 
 
 def _exit_code(error: Exception) -> int:
-    wrong_use = isinstance(error, DoatrackError) and not isinstance(error, (AudioFileError, NoActivityError))
+    wrong_use = isinstance(error, DoatrackError) and not isinstance(
+        error, (AudioFileError, LiveAudioError, NoActivityError)
+    )
     return WRONG_USE if wrong_use else SOME_FAILED
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from doatrack._validation import check_int
 from doatrack.exceptions import LiveAudioError
-from doatrack.live._doors import DEFAULT_HOST, DEFAULT_PORT, Doors
 from doatrack.live._hub import Client, Hub
+from doatrack.live.address import DEFAULT_HOST, DEFAULT_PORT, Doors
 from doatrack.live.messages import LiveEvent, LiveFrame
 
 __all__ = ["LiveServer"]

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from doatrack.exceptions import InvalidInputError
 
-__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "Doors", "is_loopback", "parse_address"]
+__all__ = ["DEFAULT_ADDRESS", "DEFAULT_HOST", "DEFAULT_PORT", "Doors", "is_loopback", "parse_address"]
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
+DEFAULT_ADDRESS = f"{DEFAULT_HOST}:{DEFAULT_PORT}"
 
 
 def parse_address(text: str) -> tuple[str, int]:
