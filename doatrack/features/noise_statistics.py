@@ -5,12 +5,54 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["noise_covariance", "reliability", "reverberation", "whitening_matrix"]
+__all__ = ["lower_quantile", "noise_covariance", "reliability", "reverberation", "snapshot_power", "whitening_matrix"]
 
 _PSEUDO_SNAPSHOTS = 8.0  # of white noise, so that few quiet snapshots do not null the source itself
 
 
-def noise_covariance(spectra: Tensor, quantile: float) -> Tensor:
+def snapshot_power(spectra: Tensor) -> Tensor:
+    """Return the power of each snapshot, summed over microphones, (n_freq, n_snapshots).
+
+    Parameters
+    ----------
+    spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
+
+    Examples
+    --------
+    >>> snapshot_power(torch.tensor([[[3 + 4j, 0], [0, 1j]]]))
+    tensor([[25.,  1.]])
+    """
+    return torch.linalg.vector_norm(torch.view_as_real(spectra).flatten(-2), dim=-1).square()
+
+
+def lower_quantile(values: Tensor, quantile: float) -> Tensor:
+    """Return a quantile of each row, `torch.quantile` with linear interpolation, by selection instead of sorting.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_rows, n)
+    quantile : float
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+
+    Examples
+    --------
+    >>> lower_quantile(torch.tensor([[4.0, 1.0, 3.0, 2.0]]), 0.5)
+    tensor([2.5000])
+    """
+    rank = quantile * (values.shape[1] - 1)
+    below = math.floor(rank)
+    count = min(below + 2, values.shape[1])
+    lowest = values.topk(count, dim=1, largest=False, sorted=False).values
+    if count == below + 1:
+        return lowest.amax(dim=1)
+    two = lowest.topk(2, dim=1).values
+    return torch.lerp(two[:, 1], two[:, 0], rank - below)
+
+
+def noise_covariance(spectra: Tensor, quantile: float, power: Tensor | None = None) -> Tensor:
     """Return the covariance of the quietest snapshots of each frequency, relative to white noise.
 
     Speech leaves every frequency again and again, a continuous interferer does not: what is left in a frequency's
@@ -21,6 +63,8 @@ def noise_covariance(spectra: Tensor, quantile: float) -> Tensor:
     spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
     quantile : float
         Share of the snapshots that count as noise.
+    power : Tensor of shape (n_freq, n_snapshots), optional
+        `snapshot_power` of the spectra, where it is known already.
 
     Returns
     -------
@@ -34,17 +78,26 @@ def noise_covariance(spectra: Tensor, quantile: float) -> Tensor:
     True
     """
     n_mics = spectra.shape[-1]
-    power = spectra.abs().square().mean(dim=-1)
-    quiet = (power <= torch.quantile(power, quantile, dim=1, keepdim=True)).to(power.dtype)
-    chosen = spectra * quiet[..., None]
+    power = snapshot_power(spectra) if power is None else power
+    quiet = (power <= lower_quantile(power, quantile)[:, None]).to(power.dtype)
     count = quiet.sum(dim=1)[:, None, None]
-    covariance = (chosen.mT @ chosen.conj()) / count
+    covariance = _gram(spectra, quiet) / count
     level = covariance.diagonal(dim1=-2, dim2=-1).real.mean(dim=-1)[:, None, None]
     # digital silence has no direction
-    heard = level > 1e-12 * power.mean().clamp_min(1e-30)
+    heard = level > 1e-12 * (power.mean() / n_mics).clamp_min(1e-30)
     unit = torch.eye(n_mics, dtype=spectra.dtype, device=spectra.device)
     share = torch.where(heard, count / (count + _PSEUDO_SNAPSHOTS), torch.zeros_like(level))
     return share * covariance / level.clamp_min(1e-30) + (1 - share) * unit
+
+
+def _gram(spectra: Tensor, weight: Tensor) -> Tensor:
+    """Return the weighted sums over snapshots of x x^H, (n_freq, n_mics, n_mics)."""
+    # real and imaginary parts side by side: several times as fast as the complex product
+    rows = torch.view_as_real(spectra).flatten(-2)
+    sums = ((rows * weight[..., None]).mT @ rows).unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))
+    real = sums[..., 0, :, 0] + sums[..., 1, :, 1]
+    imag = sums[..., 1, :, 0] - sums[..., 0, :, 1]
+    return torch.complex(real, imag)
 
 
 def whitening_matrix(covariance: Tensor, loading: float) -> Tensor:

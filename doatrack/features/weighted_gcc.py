@@ -9,9 +9,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from doatrack.features.constant_product import ConstantProduct
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.gcc_phat import lag_transform
-from doatrack.features.noise_statistics import noise_covariance, reliability, reverberation, whitening_matrix
+from doatrack.features.noise_statistics import (
+    lower_quantile,
+    noise_covariance,
+    reliability,
+    reverberation,
+    snapshot_power,
+    whitening_matrix,
+)
 from doatrack.features.stft import analysis_window, band_bins
 
 __all__ = ["NoiseModel", "WeightedGCC"]
@@ -19,6 +27,7 @@ __all__ = ["NoiseModel", "WeightedGCC"]
 _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _LEAST_WEIGHT = 1e-3
+_SNAPSHOTS_AT_ONCE = 64
 _FREQUENCIES_AT_ONCE = 64
 """Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
 
@@ -84,7 +93,10 @@ class WeightedGCC:
         self._bins = band_bins(band, self.length, rate)
         rows = lag_transform(lags, self.length).unflatten(0, (-1, 2))[self._bins]
         # a mean over the chosen frequencies, whatever their number
-        self._transform = (rows * (self.length / 2 / len(rows))).flatten(0, 1)
+        rows = rows * (self.length / 2 / len(rows))
+        self._cosines, self._sines = rows[:, 0].contiguous(), -rows[:, 1].contiguous()
+        self._transform = ConstantProduct(rows.flatten(0, 1))
+        self._steered: tuple[Tensor, Tensor] | None = None
         step = self.hop / rate
         self._delay = max(1, round(settings.reverberation_delay_s / step))
         self._decay = math.exp(-step / settings.reverberation_decay_s)
@@ -96,32 +108,40 @@ class WeightedGCC:
     def spectra(self, waveform: Tensor) -> Tensor:
         """Return the snapshots' spectra (n_freq, n_snapshots, n_mics) of a waveform (n_mics, n_samples)."""
         window = self._window.to(waveform.dtype)
-        n_freq, n_snapshots = self._bins.stop - self._bins.start, self.n_snapshots(waveform.shape[-1])
-        spectra = torch.empty(n_freq, n_snapshots, len(waveform), dtype=window.dtype.to_complex())
-        for k, channel in enumerate(waveform):
-            # one microphone at a time: a long recording takes no second copy
-            cut = channel.unfold(-1, self.length, self.hop) * window
-            spectra[..., k] = torch.fft.rfft(cut)[:, self._bins].T
+        n_mics, n_snapshots = len(waveform), self.n_snapshots(waveform.shape[-1])
+        n_freq = self._bins.stop - self._bins.start
+        spectra = torch.empty(n_freq, n_snapshots, n_mics, dtype=window.dtype.to_complex(), device=waveform.device)
+        if not n_snapshots:
+            return spectra
+        cuts = waveform.unfold(-1, self.length, self.hop).transpose(0, 1)
+        for start in range(0, n_snapshots, _SNAPSHOTS_AT_ONCE):
+            cut = cuts[start : start + _SNAPSHOTS_AT_ONCE]
+            found = torch.fft.rfft((cut * window.to(cut.device)).contiguous()).flatten(0, 1)
+            # the plain transpose of a whole matrix is much faster than of a part
+            turned = found.new_empty(found.shape[::-1]).copy_(found.T)[self._bins]
+            spectra[:, start : start + len(cut)] = turned.unflatten(1, (len(cut), n_mics))
         return spectra
 
     def learn(self, spectra: Tensor) -> NoiseModel:
         """Return the noise model of snapshots (n_freq, n_snapshots, n_mics)."""
         # gaps of digital silence were not recorded, and tell nothing of the noise between them
-        heard = (spectra != 0).any(dim=-1).any(dim=0)
+        power = torch.cat([snapshot_power(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)])
+        heard = (power > 0).any(dim=0)
         if heard.any() and not heard.all():
-            spectra = spectra[:, heard]
-        parts = [self._learn(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)]
+            spectra, power = spectra[:, heard], power[:, heard]
+        groups = zip(spectra.split(_FREQUENCIES_AT_ONCE), power.split(_FREQUENCIES_AT_ONCE), strict=True)
+        parts = [self._learn(*group) for group in groups]
         return NoiseModel(torch.cat([p.whitening for p in parts]), torch.cat([p.floor for p in parts]))
 
-    def _learn(self, spectra: Tensor) -> NoiseModel:
+    def _learn(self, spectra: Tensor, power: Tensor) -> NoiseModel:
         n_freq, _, n_mics = spectra.shape
         if self.settings.weighting == "whitened":
-            covariance = noise_covariance(spectra, self.settings.noise_quantile)
+            covariance = noise_covariance(spectra, self.settings.noise_quantile, power)
             whitening = whitening_matrix(covariance, self.settings.loading)
+            power = _whitened_power(spectra, _whitened(spectra, whitening))
         else:
-            whitening = torch.eye(n_mics, dtype=spectra.dtype).expand(n_freq, -1, -1)
-        power = _whitened_power(spectra, spectra @ whitening.mT)
-        return NoiseModel(whitening, torch.quantile(power, self.settings.floor_quantile, dim=1))
+            whitening = torch.eye(n_mics, dtype=spectra.dtype, device=spectra.device).expand(n_freq, -1, -1)
+        return NoiseModel(whitening, lower_quantile(power, self.settings.floor_quantile))
 
     def __call__(self, spectra: Tensor, noise: NoiseModel, n_frames: int, skip: int = 0) -> Tensor:
         """Return the correlations (n_frames, n_pairs, 2 n_lags) of frames.
@@ -134,30 +154,46 @@ class WeightedGCC:
         skip : int
             Samples from the first snapshot's start to the first frame's: what came before, for its reverberation.
         """
-        white = spectra @ noise.whitening.mT
+        white = _whitened(spectra, noise.whitening)
         power = _whitened_power(spectra, white).T
         settings = self.settings
         expected = settings.reverberation_factor * reverberation(power, self._delay, self._decay)
         weight = reliability(power, settings.floor_factor * noise.floor, expected)
-        scale = (weight / power.clamp_min(1e-30)).sqrt().T[..., None]
         first, last = self._frame_ranges(n_frames, skip, spectra.shape[1])
-        covariance = _range_covariance(white * scale, first, last)
-        weights = _range_mean(weight, first, last)
+        above = self._numerators(white, (weight / power.clamp_min(1e-30)).T, first, last)
         # frames without weight keep a denominator
-        share = weights + _LEAST_WEIGHT
-        share = share / share.mean(dim=1, keepdim=True)
-        return torch.cat([self._steered(covariance), self._steered(share[..., None, None] * noise.whitening)], dim=-1)
+        share = _range_mean(weight, first, last) + _LEAST_WEIGHT
+        below = (share / share.mean(dim=1, keepdim=True)) @ self._whitening_steered(noise.whitening)
+        return torch.cat([above, below.view_as(above)], dim=-1)
 
-    def _steered(self, quadratic: Tensor) -> Tensor:
-        """Return correlations (n_frames, n_pairs, n_lags) whose steered sum is a^H C a of matrices C per frequency.
+    def _numerators(self, white: Tensor, scale: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        """Return correlations whose steered sum is a^H C a of the frames' mean C of s y y^H."""
+        n_freq, _, n_mics = white.shape
+        scaled = white.conj() * scale[..., None]
+        cross = white.new_empty(len(first), len(self._pairs), n_freq)
+        own = white.real.new_empty(len(first))
+        table = white.new_empty(n_mics * n_mics, n_freq)
+        rows = self._pairs[:, 0] * n_mics + self._pairs[:, 1]
+        for frame, (start, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+            covariance = white[:, start:end].mT @ scaled[:, start:end]
+            table.copy_(covariance.flatten(1).T)
+            torch.index_select(table, 0, rows, out=cross[frame])
+            own[frame] = table[:: n_mics + 1].real.sum() / n_freq
+        count = (last - first)[:, None, None]
+        both = 2 * len(self._pairs) * self._transform(torch.view_as_real(cross).flatten(-2))
+        return (own[:, None, None] + both) / (n_mics * count)
 
-        The diagonal, the same in all directions, is spread over the pairs, which count both ways.
-        """
-        n_mics, n_pairs = quadratic.shape[-1], len(self._pairs)
-        own = quadratic.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1).mean(dim=1)
-        cross = quadratic[..., self._pairs[:, 0], self._pairs[:, 1]].transpose(1, 2).contiguous()
-        both = 2 * n_pairs * (torch.view_as_real(cross).flatten(-2) @ self._transform)
-        return (own[:, None, None] + both) / n_mics
+    def _whitening_steered(self, whitening: Tensor) -> Tensor:
+        """Return the matrix (n_freq, n_pairs * n_lags) that steers a^H Q a of weighted frequencies."""
+        if self._steered is None or self._steered[0] is not whitening:
+            n_freq, n_mics = whitening.shape[:2]
+            pairs = whitening[:, self._pairs[:, 0], self._pairs[:, 1], None]
+            # both ways, and the diagonal, the same in all directions, spread over the pairs
+            both = pairs.real * self._cosines[:, None] - pairs.imag * self._sines[:, None]
+            own = whitening.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1) / n_freq
+            table = (2 * len(self._pairs) * both + own[:, None, None]) / n_mics
+            self._steered = whitening, table.flatten(1)
+        return self._steered[1]
 
     def _frame_ranges(self, n_frames: int, skip: int, n_snapshots: int) -> tuple[Tensor, Tensor]:
         start = skip + torch.arange(n_frames) * self.frames.hop_length
@@ -168,18 +204,19 @@ class WeightedGCC:
         return first, torch.maximum(last, first) + 1
 
 
+def _whitened(spectra: Tensor, whitening: Tensor) -> Tensor:
+    """Return Q x (n_freq, n_snapshots, n_mics)."""
+    # a real product of real and imaginary parts side by side: twice as fast as the complex one
+    turned = whitening.mT
+    table = torch.view_as_real(torch.stack([turned, 1j * turned], dim=-2)).flatten(-2).flatten(1, 2)
+    rows = torch.bmm(torch.view_as_real(spectra).flatten(-2), table)
+    return torch.view_as_complex(rows.unflatten(-1, (-1, 2)))
+
+
 def _whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
     """Return x^H Q x (n_freq, n_snapshots)."""
-    return (spectra.conj() * white).sum(dim=-1).real.clamp_min(0.0)
-
-
-def _range_covariance(white: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    """Return the mean of y y^H (n_frames, n_freq, n_mics, n_mics) of y (n_freq, n_snapshots, n_mics) over ranges."""
-    parts = []
-    for start, end in zip(first.tolist(), last.tolist(), strict=True):
-        snapshots = white[:, start:end]
-        parts.append(snapshots.mT @ snapshots.conj() / (end - start))
-    return torch.stack(parts)
+    parts = (torch.view_as_real(values).flatten(-2) for values in (spectra, white))
+    return torch.einsum("ftm,ftm->ft", *parts).clamp_min(0.0)
 
 
 def _range_mean(values: Tensor, first: Tensor, last: Tensor) -> Tensor:

@@ -6,7 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doatrack.features.noise_statistics import noise_covariance, reliability, reverberation, whitening_matrix
+from doatrack.features.noise_statistics import (
+    lower_quantile,
+    noise_covariance,
+    reliability,
+    reverberation,
+    snapshot_power,
+    whitening_matrix,
+)
 
 
 def complex_normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -114,3 +121,15 @@ def test_what_is_below_the_floor_weighs_nothing_and_silence_is_finite():
     assert reliability(torch.tensor([0.5, 0.0]), torch.tensor(1.0), torch.tensor(0.0)).tolist() == [0.0, 0.0]
     # no noise at all: everything is new sound
     assert reliability(torch.tensor([0.0, 2.0]), torch.tensor(0.0), torch.tensor(0.0)).tolist() == [1.0, 1.0]
+
+
+@given(st.integers(1, 200), st.floats(0.0, 1.0), st.integers(0, 3))
+def test_the_selected_quantile_is_that_of_sorted_values(n, quantile, seed):
+    values = torch.rand(5, n, generator=torch.Generator().manual_seed(seed)).round(decimals=2)  # with ties
+    expected = torch.quantile(values, quantile, dim=1)
+    assert torch.allclose(lower_quantile(values, quantile), expected, atol=1e-6)
+
+
+def test_the_power_of_a_snapshot_is_the_sum_over_microphones():
+    spectra = complex_normal(3, 7, 4)
+    assert torch.allclose(snapshot_power(spectra), spectra.abs().square().sum(dim=-1), rtol=1e-5)

@@ -229,3 +229,43 @@ def test_snapshots_lie_within_their_frame():
         assert (first * weighted.hop >= start).all()
         assert ((last - 1) * weighted.hop + weighted.length <= start + win + slack).all()
         assert (last > first).all()
+
+
+@pytest.mark.parametrize("weighting", ["snr", "whitened"])
+def test_the_real_products_are_the_complex_formulae_in_double_precision(weighting):
+    """Noise model and correlations written out: covariance of the quiet, its inverse, weights, sums over frames."""
+    settings = GCCFeatures(weighting=weighting, reverberation_factor=0.0)
+    weighted = WeightedGCC(settings, FRAMES, LAGS, PAIRS)
+    rng = np.random.default_rng(2)
+    gate = 0.2 + (np.arange(9000) % 3000 < 1500)
+    spectra = weighted.spectra(torch.from_numpy((gate * rng.normal(size=(5, 9000))).astype(np.float32)))
+    noise = weighted.learn(spectra)
+    x = spectra.to(torch.complex128).numpy()
+    n_freq, _, n_mics = x.shape
+    Q = np.repeat(np.eye(n_mics)[None], n_freq, axis=0).astype(complex)
+    power = (np.abs(x) ** 2).sum(axis=-1)
+    if weighting == "whitened":
+        quiet = power <= np.quantile(power, settings.noise_quantile, axis=1, keepdims=True)
+        N = np.einsum("ft,ftm,ftn->fmn", quiet, x, x.conj()) / quiet.sum(axis=1)[:, None, None]
+        N *= n_mics / np.einsum("fmm->f", N)[:, None, None]
+        share = (quiet.sum(axis=1) / (quiet.sum(axis=1) + 8))[:, None, None]
+        Q = np.linalg.inv(share * N + (1 - share) * np.eye(n_mics) + settings.loading * np.eye(n_mics))
+        Q *= n_mics / np.einsum("fmm->f", Q)[:, None, None]
+        power = np.einsum("ftm,fmn,ftn->ft", x.conj(), Q, x).real
+    floor = np.quantile(power, settings.floor_quantile, axis=1)
+    assert np.allclose(noise.whitening.numpy(), Q, atol=1e-4)
+    assert np.allclose(noise.floor.numpy(), floor, rtol=1e-4)
+
+    weight = np.maximum(1 - floor[:, None] / power, 0)[:, 12 : 12 + 13]  # the second of the frames
+    y = np.einsum("fmn,ftn->ftm", Q, x)[:, 12 : 12 + 13]
+    C = np.einsum("ft,ftm,ftn->fmn", weight / power[:, 12 : 12 + 13], y, y.conj()) / 13
+    share = weight.mean(axis=1) + 1e-3
+    below = (share / share.mean())[:, None, None] * Q
+    frequency = np.arange(257)[weighted._bins]
+    turn = np.exp(2j * np.pi / 512 * frequency[:, None] * LAGS.double().numpy())
+    found = weighted(spectra, noise, 2)[1].numpy()
+    for half, matrices in zip(np.split(found, 2, axis=-1), (C, below), strict=True):
+        own = np.einsum("fmm->f", matrices).real.mean()
+        cross = (matrices[:, PAIRS[:, 0], PAIRS[:, 1], None] * turn[:, None]).real.mean(axis=0)
+        expected = (own + 2 * len(PAIRS) * cross) / n_mics
+        assert np.abs(half - expected).max() < 1e-5 * np.abs(expected).max()
