@@ -8,9 +8,11 @@ __all__ = [
     "GeometryWarning",
     "InvalidInputError",
     "LiveAudioError",
+    "LookAheadWarning",
     "ModelFileError",
     "NoActivityError",
     "OutputExistsError",
+    "WorkerError",
 ]
 
 
@@ -138,5 +140,28 @@ class ArrayMismatchWarning(DoatrackWarning):
     Examples
     --------
     >>> issubclass(ArrayMismatchWarning, DoatrackWarning)
+    True
+    """
+
+
+class WorkerError(DoatrackError, RuntimeError):
+    """One of several processes died or failed; the message says which, what is kept and how to go on.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise WorkerError("Process 1 of 2 was killed by SIGKILL.")
+    ... except DoatrackError as error:
+    ...     print(error)
+    Process 1 of 2 was killed by SIGKILL.
+    """
+
+
+class LookAheadWarning(DoatrackWarning):
+    """A stream's answers wait for later sound, which a live use hardly wants.
+
+    Examples
+    --------
+    >>> issubclass(LookAheadWarning, DoatrackWarning)
     True
     """

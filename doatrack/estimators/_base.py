@@ -1,67 +1,33 @@
 """What all trackers share: arguments, containers, frames, scores."""
 
 import copy
-import dataclasses
 import os
 import pathlib
-from collections.abc import Callable
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from doatrack._validation import (
-    check_choice,
-    check_int,
-    check_real,
-    check_weights,
-)
+from doatrack._validation import check_weights
 from doatrack.audio.recordings import Recordings, Signals
-from doatrack.distributions import ConeCalibration
-from doatrack.estimators._arguments import align_truth, per_recording, sort_arguments
-from doatrack.estimators._calibration import fit_cone_calibration
-from doatrack.estimators._claims import SMOOTHINGS, believed, name_of
-from doatrack.estimators._frame_estimates import FrameEstimates
-from doatrack.estimators._one_side import one_side, one_side_of_map, what_is_ambiguous
-from doatrack.estimators._several_sources import follow_sources, peaks_of_frames, score_sources, track_of
-from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_frames, transition_of
+from doatrack.estimators._arguments import per_recording, sort_arguments
+from doatrack.estimators._calibrated import CalibratedTracker
+from doatrack.estimators._one_side import one_side, what_is_ambiguous
+from doatrack.estimators._several_sources import score_sources, track_of
+from doatrack.estimators._smoothing import Smoothing
+from doatrack.estimators._streamed import StreamedTracker
 from doatrack.exceptions import InvalidInputError, NoActivityError
-from doatrack.features import WINDOWS, FrameSettings
-from doatrack.geometry import DirectionGrid, MicArray
-from doatrack.metrics import angular_error, mean_angular_error_deg
-from doatrack.streaming import Stream
-from doatrack.tracking import MotionModel, SwitchingMotion, Track, Transition
+from doatrack.geometry import MicArray
+from doatrack.metrics import mean_angular_error_deg
 
 __all__ = ["BaseTracker"]
 
 
-_T = TypeVar("_T")
-
-
-class BaseTracker(BaseEstimator):
+class BaseTracker(StreamedTracker, CalibratedTracker):
     """Estimator of a direction per frame.
 
-    A subclass stores its parameters in `__init__`, and gives `_fit` (learn from recordings), `_estimate` (the
-    frames of one recording), `_search_grid`, `_state` and `_restore` (what a file keeps).
+    A subclass stores its parameters in `__init__`, and gives `_fit` (learn from recordings), `_feature_stream` and
+    `_head` (from sound to features, and to frames), `_search_grid`, `_state` and `_restore` (what a file keeps).
     """
-
-    array: MicArray | None
-    sample_rate: int
-    win_length: int
-    hop_length: int
-    window: str
-    speed_of_sound: float
-    motion: MotionModel | SwitchingMotion | None
-    n_sources: int = 1
-    calibration_: dict[str, ConeCalibration]
-    _claims = True
-    """Whether concentrations mean something before `calibrate`."""
-    _sources_from_maps = False
-    """Whether several sources are the separated peaks of the log-likelihoods that `_estimate` gives."""
-    array_: MicArray
-    grid_: DirectionGrid
 
     def fit(self, X: Signals, y: Any = None, array: MicArray | None = None, activity: Any = None) -> Self:
         """Fit to recordings of one array.
@@ -150,16 +116,6 @@ class BaseTracker(BaseEstimator):
             tracks.append(track_of(times, frames, what_is_ambiguous(self.array_, self.grid_)))
         return recordings.mirror(tracks)
 
-    def stream(self, smoothing: Literal["filter"] | None = "filter") -> Stream:
-        """Return a stream that takes sound as it comes, and gives what `track` with this smoothing would give.
-
-        Parameters
-        ----------
-        smoothing : {"filter", None}
-        """
-        check_is_fitted(self)
-        return Stream(lambda samples: self.track(samples, smoothing), self._frames(), self.array_.n_mics)
-
     def score(self, X: Signals, y: Any = None, sample_weight: Any = None) -> float:
         """Return the negative mean angular error in degrees, or without truth the mean evidence; larger is better.
 
@@ -208,103 +164,6 @@ class BaseTracker(BaseEstimator):
             return sum(float((f.evidence * w).sum()) for _, f, w in rows) / total
         return -mean_angular_error_deg([d for d, _, _ in rows], [f.doa for _, f, _ in rows], [w for _, _, w in rows])
 
-    def calibrate(self, X: Signals, y: Any) -> Self:
-        """Find, from recordings with known directions, how far claimed concentrations can be believed.
-
-        Parameters
-        ----------
-        X : array, list of arrays, path or list of paths
-            Recordings that the tracker was not fitted on.
-        y : truth per recording
-            As in `score`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        InvalidInputError
-            Without truth, or for several sources.
-        NoActivityError
-            If no active frame has a known direction.
-
-        Notes
-        -----
-        Directions do not change, only their claimed uncertainty: frame by frame, with the filter and with the smoother,
-        `calibration_` holds a `ConeCalibration`. Labels are needed, and may come from a simulation. SRPPHAT
-        knows nothing of the uncertainty of single frames; that of its filter and smoother can be calibrated.
-        """
-        recordings = self._recordings(X)
-        truth = per_recording("y", y, recordings)
-        if truth is None:
-            raise InvalidInputError("calibrate needs the truth of its recordings, calibrate(signals, y); got None.")
-        if self.n_sources > 1:
-            raise InvalidInputError(
-                f"calibrate takes one source, got n_sources={self.n_sources}. Set it to 1 for this."
-            )
-        claiming = copy.copy(self)
-        claiming.calibration_ = {}
-        claims = claiming._claims_and_errors(recordings, truth, SMOOTHINGS)
-        if self._claims is False:
-            # the filter and smoother of a method without maps build on what its frames are believed
-            claiming.calibration_ = {"frame": fit_cone_calibration(*claims[None])}
-            claims |= claiming._claims_and_errors(recordings, truth, SMOOTHINGS[1:])
-        self.calibration_ = {
-            name_of(smoothing): fit_cone_calibration(*found)
-            for smoothing, found in claims.items()
-            if np.isfinite(found[1]).all()
-        }
-        return self
-
-    def credible_angle(
-        self, track: Track, level: float = 0.9, smoothing: Smoothing = "smoother"
-    ) -> NDArray[np.float64]:
-        """Return the half-angle of the cones around a track's directions at any level.
-
-        Parameters
-        ----------
-        track : Track
-            Of this tracker.
-        level : float
-            Probability that the cone holds the source, strictly between 0 and 1.
-        smoothing : {"smoother", "filter", None}
-            As the track was made.
-
-        Returns
-        -------
-        ndarray of shape (n_frames,)
-            In radians; NaN where the concentration is unknown.
-        """
-        check_is_fitted(self)
-        check_smoothing(smoothing)
-        known = self.calibration_.get(name_of(smoothing), ConeCalibration())
-        # a track's concentrations are believed already
-        angle = dataclasses.replace(known, scale=1.0, power=1.0).credible_angle(track.concentration, level)
-        return np.asarray(angle, dtype=np.float64)
-
-    def _claims_and_errors(
-        self, recordings: Recordings, truth: list[Any], smoothings: tuple[Smoothing, ...]
-    ) -> dict[Smoothing, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Return errors in radians and claimed concentrations of active frames of known direction, by smoothing."""
-        errors: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
-        concentration: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
-        for k in range(len(recordings)):
-            heard = self._estimate(recordings, k, maps=True)
-            doa, weight = self._align(truth[k], heard, recordings.name(k))
-            keep = (weight > 0) & np.isfinite(doa).all(axis=1)
-            for smoothing in smoothings:
-                frames = self._one_source(heard, smoothing)
-                errors[smoothing].append(angular_error(doa[keep], frames.doa[keep]))
-                concentration[smoothing].append(frames.concentration[keep])
-        if not sum(map(len, errors[smoothings[0]])):
-            raise NoActivityError("calibrate found no active frame with known truth. Give recordings with sound.")
-        return {s: (np.concatenate(errors[s]), np.concatenate(concentration[s])) for s in smoothings}
-
-    def frame_times(self, n_frames: int) -> NDArray[np.float64]:
-        """Return the centres of the first `n_frames` frames in seconds."""
-        return self._frames().times(n_frames)
-
     def for_array(self, array: MicArray) -> Self:
         """Return a copy of this fitted estimator for another array.
 
@@ -351,6 +210,7 @@ class BaseTracker(BaseEstimator):
 
         Examples
         --------
+        >>> import numpy as np
         >>> from doatrack import SRPPHAT
         >>> fitted = SRPPHAT(n_directions=500).fit(np.zeros((4, 8000)), MicArray.from_preset("tetrahedron_4"))
         >>> fitted.with_search_region(elevation_range_deg=(0, 90)).grid_.n_directions
@@ -378,115 +238,3 @@ class BaseTracker(BaseEstimator):
 
         check_is_fitted(self)
         save_estimator(self, pathlib.Path(path))
-
-    def _frames(self) -> FrameSettings:
-        return FrameSettings(self.sample_rate, self.win_length, self.hop_length, self.window)
-
-    def _recordings(self, signals: Signals) -> Recordings:
-        check_is_fitted(self)
-        return Recordings(signals, self.array_.n_mics, self.sample_rate)
-
-    def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
-        """Return the frames of one recording, joined by the motion model where that is wanted."""
-        check_smoothing(smoothing)
-        several = self._sources_from_maps and self.n_sources > 1
-        frames = self._estimate(recordings, index, maps=several or smoothing is not None)
-        if not several:
-            return self._believed(self._one_source(frames, smoothing), smoothing)
-        if smoothing is None:
-            return peaks_of_frames(frames, self.grid_, self.n_sources, refine=getattr(self, "refine", True))
-        return follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
-
-    def _one_source(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
-        """Return the frames of one source, joined where that is wanted, with the uncertainty that is claimed."""
-        if smoothing is None:
-            return one_side(frames, self.array_, self.grid_)
-        if frames.log_likelihood is None:
-            frames = self._believed(frames, None)
-        frames = one_side_of_map(frames, self.array_, self.grid_)
-        joined = join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing)
-        return one_side(joined, self.array_, self.grid_)
-
-    def _believed(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
-        """Return the frames with the uncertainty that `calibrate` found for this way of joining them."""
-        return believed(frames, self.calibration_.get(name_of(smoothing)), claims=self._claims or smoothing is not None)
-
-    def _transition(self, own_grid: bool) -> Transition:
-        """Return the motion of one frame, built once for as long as grid, hop and motion stay the same."""
-        grid = self.grid_ if own_grid else None
-        step_s = self.hop_length / self.sample_rate
-        key = (None if grid is None else grid.directions.tobytes(), step_s, self.motion)
-        kept = self.__dict__.get("_motion_table")
-        if kept is None or kept[0] != key:
-            kept = self._motion_table = (key, transition_of(self.motion, grid, step_s))
-        return kept[1]
-
-    def _too_short(self, recordings: Recordings, index: int) -> Any:
-        raise InvalidInputError(
-            f"{recordings.name(index)} must be at least one frame long, {self.win_length} samples "
-            f"({self.win_length / self.sample_rate:.3g} s). Record longer, or choose a smaller win_length."
-        )
-
-    def _align(self, truth: Any, frames: FrameEstimates, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return align_truth(truth, self.frame_times(len(frames.doa)), frames.activity, name)
-
-    def _check_parameters(self) -> None:
-        check_int("sample_rate", self.sample_rate, 1000)
-        check_int("win_length", self.win_length, 16)
-        check_int("hop_length", self.hop_length, 1)
-        check_choice("window", self.window, WINDOWS)
-        check_real("speed_of_sound", self.speed_of_sound, 100.0, 10000.0)
-        check_int("n_sources", self.n_sources, 1)
-        if self.motion is not None and not isinstance(self.motion, (MotionModel, SwitchingMotion)):
-            raise InvalidInputError(
-                "motion must be a doatrack.tracking.MotionModel, a SwitchingMotion, or None for the usual one, "
-                f"got {self.motion!r}."
-            )
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_tables", None)
-        state.pop("_motion_table", None)
-        return state
-
-    def _tables_for(self, build: Callable[[Any], _T]) -> _T:
-        """Return what follows from array, grid and parameters, computed once for as long as these stay the same."""
-        key = repr((self.get_params(deep=False), self.array_.positions.tolist()))
-        kept = self.__dict__.get("_tables")
-        if kept is None or kept[0] != key:
-            self.grid_ = self._search_grid()
-            kept = self._tables = (key, build(self))
-        return kept[1]
-
-    def _forget_tables(self) -> None:
-        """Drop what is computed from array and parameters."""
-        self.__dict__.pop("_tables", None)
-        self.__dict__.pop("_motion_table", None)
-
-    def _search_grid(self) -> DirectionGrid:
-        """Return the candidate directions that the parameters ask for."""
-        raise NotImplementedError
-
-    def _moved(self) -> None:
-        """Tell what no longer holds after a move to another array."""
-
-    def _fit(
-        self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
-    ) -> None:
-        raise NotImplementedError
-
-    def _estimate(
-        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
-    ) -> FrameEstimates:
-        """Return the frames of one recording; evidence and log-likelihood need be there where they are asked for.
-
-        An estimator without maps gives no log-likelihood, and is smoothed by its directions and concentrations.
-        """
-        raise NotImplementedError
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return what was learned: JSON values and arrays."""
-        return {}, {}
-
-    def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        """Set what `_state` returned; `array_` is already there."""

@@ -1,6 +1,6 @@
 """What the methods share that compare spatial covariances with plane waves over a grid of directions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ from torch import Tensor
 from doatrack._validation import check_bool, check_int, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._base import BaseTracker
-from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._frame_source import FrameHead, HeardFrames, unit_rows
 from doatrack.estimators._search import search_grid
-from doatrack.features import CovarianceExtractor
+from doatrack.features import CovarianceExtractor, FeatureStream
+from doatrack.features.frames import gather_frames
 from doatrack.geometry import DirectionGrid, MicArray, PeakFinder
 
-__all__ = ["CovarianceMapTracker", "CovarianceTables"]
+__all__ = ["CovarianceMapTracker", "CovarianceTables", "MapMaximum"]
 
 Locate = Callable[[Tensor, Tensor, "CovarianceTables"], Tensor]
 
@@ -60,7 +61,7 @@ class CovarianceMapTracker(BaseTracker):
         maps = []
         for k in range(len(recordings)):
             stream = tables.extractor.stream(recordings.blocks(k))
-            parts = [self._map(covariance, tables) for covariance in _grouped(stream)]
+            parts = [self._map(covariance, tables) for covariance in gather_frames(stream, _GROUP)]
             maps.append(torch.cat(parts).double().numpy() if parts else self._too_short(recordings, k))
         return recordings.mirror(maps)
 
@@ -81,32 +82,20 @@ class CovarianceMapTracker(BaseTracker):
         return search_grid(self.grid, self.n_directions, self.azimuth_range_deg, self.elevation_range_deg)
 
     def _extractor(self, array: MicArray) -> CovarianceExtractor:
-        return CovarianceExtractor(array, self._frames(), self.snapshot_length, self.snapshot_hop, self.freq_range_hz)
+        return CovarianceExtractor(
+            array,
+            self._frames(),
+            self.snapshot_length,
+            self.snapshot_hop,
+            self.freq_range_hz,
+            causal=self.causal,
+        )
 
-    def _estimate(
-        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
-    ) -> FrameEstimates:
-        return self._located(recordings, index, self._highest, maps=maps)
+    def _feature_stream(self) -> FeatureStream:
+        return self._runtime().extractor.stream()
 
-    def _located(self, recordings: Recordings, index: int, locate: Locate, *, maps: bool) -> FrameEstimates:
-        """Return the frames of one recording, with the directions that `locate` reads off maps and covariances."""
-        tables = self._runtime()
-        stream = tables.extractor.stream(recordings.blocks(index))
-        doa, heard, logs = [], [], []
-        for covariance in _grouped(stream):
-            values = self._map(covariance, tables)
-            heard.append(values.amax(dim=-1))
-            doa.append(locate(values, covariance, tables))
-            if maps:
-                logs.append(self.map_scale * self._log_map(values))
-        if not doa:
-            self._too_short(recordings, index)
-        unknown = np.full(stream.n_frames, np.nan)
-        directions = torch.cat(doa).double().numpy()
-        directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-        log_likelihood = torch.cat(logs).double().numpy() if maps else None
-        evidence = torch.cat(heard).double().numpy()
-        return FrameEstimates(directions, unknown, unknown, stream.activity(), evidence, log_likelihood)
+    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+        return MapMaximum(self, self._highest, maps)
 
     def _map(self, covariance: Tensor, tables: "CovarianceTables") -> Tensor:
         """Return the map (n_frames, n_directions) of covariances (n_frames, n_freq, n_mics, n_mics)."""
@@ -127,16 +116,25 @@ class CovarianceMapTracker(BaseTracker):
         self.grid_ = self._search_grid()
 
 
-def _grouped(stream: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Yield the features of successive blocks, several of them at once."""
-    waiting: list[Tensor] = []
-    for features in stream:
-        waiting.append(features)
-        if sum(map(len, waiting)) >= _GROUP:
-            yield torch.cat(waiting)
-            waiting = []
-    if waiting:
-        yield torch.cat(waiting)
+class MapMaximum:
+    """The directions that `locate` reads off each frame's map and covariances."""
+
+    at_once, look_ahead = _GROUP, 0
+
+    def __init__(self, estimator: CovarianceMapTracker, locate: Locate, maps: bool) -> None:
+        self._estimator, self._locate, self._maps = estimator, locate, maps
+        self._tables = estimator._runtime()
+
+    def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
+        estimator = self._estimator
+        values = estimator._map(features, self._tables)
+        found = self._locate(values, features, self._tables)
+        shown = (estimator.map_scale * estimator._log_map(values)).double().numpy() if self._maps else None
+        unknown = np.full(len(values), np.nan)
+        return [HeardFrames(unit_rows(found.double().numpy()), unknown, values.amax(dim=-1).double().numpy(), shown)]
+
+    def finish(self) -> list[HeardFrames]:
+        return []
 
 
 class CovarianceTables:

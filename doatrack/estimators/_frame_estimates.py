@@ -1,6 +1,7 @@
 """What an estimator knows of each frame of one recording."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,3 +23,11 @@ class FrameEstimates:
     activity: NDArray[np.bool_]
     evidence: NDArray[np.float64]
     log_likelihood: NDArray[np.float64] | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence["FrameEstimates"]) -> "FrameEstimates":
+        """Return the frames of successive parts as one."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = ([getattr(part, field.name) for part in parts] for field in dataclasses.fields(cls))
+        return cls(*(None if column[0] is None else np.concatenate(column) for column in columns))  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
-"""From a stream of correlations to directions with concentrations, one row per input frame."""
+"""From correlations to directions with concentrations by the unsupervised tracker's encoders."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,105 +10,165 @@ from torch import Tensor
 
 from doatrack.distributions import VonMisesFisher, VonMisesFisherMixture
 from doatrack.distributions.grid_posterior import GridPosterior
-from doatrack.features import FeatureStream, steered_map
-from doatrack.geometry.interpolation import interpolate_directions
-from doatrack.networks import PairGeometry, PhysicsDecoder, delay_target, fill_pooling_windows
+from doatrack.estimators._frame_source import HeardFrames, unit_rows
+from doatrack.estimators._unpooling import Unpooling
+from doatrack.features import srp_map, steered_map
+from doatrack.features.constant_product import ConstantProduct
+from doatrack.networks import MapEncoder, PairEncoder, PairGeometry, PhysicsDecoder, delay_target, fill_pooling_windows
+from doatrack.networks.memory import Memory
 from doatrack.training import physics_loss, to_time_axis
 
-__all__ = ["MAP_TEMPERATURE", "FrameInference"]
+__all__ = ["MAP_TEMPERATURE", "MapHead", "PairHead"]
 
-_Rows = tuple[Tensor, ...]
-_FRAMES_AT_ONCE = 64
+_PAIR_FRAMES_AT_ONCE = 20000
 MAP_TEMPERATURE = 2.0
 """A map adds up what overlapping frames, pairs with a microphone in common and neighbouring lags say as if each said it
 anew. Cooled by this factor its width follows the errors better where they are small (docs/notes.md)."""
 
 
-class FrameInference:
-    """Run an encoder over a recording.
+class MapHead:
+    """Frames by an encoder of maps.
 
-    Encoders with a finite past run block after block; a recurrent one sees the whole recording at once. Pooled
-    time is brought back to the frames on the sphere.
+    Parameters
+    ----------
+    encoder : MapEncoder
+    decoder : PhysicsDecoder
+    geometry : PairGeometry
+    steering : ConstantProduct
+        Of the geometry's steering matrix.
+    maps : bool
+        Whether log-likelihoods are wanted: given a scale, those of the map before the encoder corrects it (the encoder
+        has looked at the frames before already), else its posterior.
+    map_scale : float, optional
+    bound : dict, optional
+        Gamma and beta, where the evidence is wanted: minus the expected physics loss minus beta times the divergence
+        from the uniform prior.
+    """
+
+    at_once, look_ahead = 64, 0
+
+    def __init__(
+        self,
+        encoder: MapEncoder,
+        decoder: PhysicsDecoder,
+        geometry: PairGeometry,
+        steering: ConstantProduct,
+        *,
+        maps: bool = False,
+        map_scale: float | None = None,
+        bound: dict[str, float] | None = None,
+    ) -> None:
+        self._encoder, self._geometry, self._steering = encoder, geometry, steering
+        self._maps, self._map_scale = maps, map_scale
+        self._bound = _Bound(decoder, geometry, 1, bound)
+        self._memory = Memory()
+
+    def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
+        lags = self._geometry.lags
+        correction = self._encoder.correction_of(features[None, ..., : len(lags)], lags, self._memory)[0]
+        heard = steered_map(features, self._steering)
+        logits = self._encoder.logits(heard, srp_map(correction, self._steering))
+        posterior = GridPosterior(logits[None], self._geometry.directions, validate_args=False)
+        concentration = posterior.tempered(MAP_TEMPERATURE).concentration[0]
+        columns = [concentration, self._bound(posterior, features)[0]]
+        if self._maps:
+            columns.append(posterior.logits[0] if self._map_scale is None else self._map_scale * heard)
+        doa = unit_rows(posterior.mean_direction[0].double().numpy())
+        return [HeardFrames(doa, *(column.double().numpy() for column in columns))]
+
+    def finish(self) -> list[HeardFrames]:
+        return []
+
+
+class PairHead:
+    """Frames by the paper's encoder, which pools time: brought back to the frames on the sphere.
+
+    Parameters
+    ----------
+    encoder : PairEncoder
+    decoder, geometry, maps, bound
+        As in `MapHead`; its maps are the posterior of several sources.
     """
 
     def __init__(
-        self, encoder: Any, decoder: PhysicsDecoder, geometry: PairGeometry, map_scale: float | None = None
+        self,
+        encoder: PairEncoder,
+        decoder: PhysicsDecoder,
+        geometry: PairGeometry,
+        *,
+        maps: bool = False,
+        bound: dict[str, float] | None = None,
     ) -> None:
-        self._encoder, self._decoder, self._geometry = encoder, decoder, geometry
-        self._map_scale = map_scale
+        self._encoder, self._geometry, self._maps = encoder, geometry, maps
+        self._pooling = encoder.time_pooling
+        self.look_ahead = encoder.look_ahead
+        self.at_once = self._pooling * max(1, _PAIR_FRAMES_AT_ONCE // (self._pooling * len(geometry.delays)))
+        self._bound = _Bound(decoder, geometry, self._pooling, bound)
+        self._stream, self._unpooling = encoder.streamed(geometry), Unpooling(self._pooling)
+        self._unexplained: list[Tensor] = []  # features of frames that have no bound yet
+        self._n_frames = 0
 
-    @torch.no_grad()
-    def run(
-        self, stream: FeatureStream, bound: dict[str, float] | None, maps: bool = False
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
-        """Return directions (n_frames, 3), concentrations, bounds (n_frames,) and log-likelihoods of each frame.
+    def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
+        return self._answers(features, last=False)
 
-        The bound, given its gamma and beta, is minus the expected physics loss minus beta times the divergence
-        from the uniform prior; NaN where it is not asked for. The log-likelihoods (n_frames, n_directions) are
-        there where `maps` asks for them and the encoder makes maps: given a scale, those of the map before the encoder
-        corrects it (the encoder has looked at the frames before already), else its posterior.
-        """
-        parts = list(self._blocks(stream, bound, maps))
-        if not parts:
-            return np.zeros((0, 3)), np.zeros(0), np.zeros(0), None
-        columns = [torch.cat(column).double().numpy() for column in zip(*parts, strict=True)]
-        doa, concentration, evidence = columns[:3]
-        log_posterior = columns[3] if len(columns) > 3 else None
-        doa /= np.linalg.norm(doa, axis=1, keepdims=True)
-        pooling = self._encoder.time_pooling
-        if pooling == 1:
-            return doa, concentration, evidence, log_posterior
-        times = (np.arange(len(doa)) + 0.5) * pooling - 0.5
-        frames = np.arange(stream.n_frames, dtype=float)
-        spread = np.exp(np.interp(frames, times, np.log(concentration + 1e-9)))
-        if log_posterior is not None:
-            log_posterior = _between_rows(frames, times, log_posterior)
-        return interpolate_directions(frames, times, doa), spread, np.interp(frames, times, evidence), log_posterior
+    def finish(self) -> list[HeardFrames]:
+        if self._n_frames == 0:
+            return []
+        n_pairs, n_lags = self._geometry.delays.shape[0], len(self._geometry.lags)
+        rest = self._answers(torch.zeros(0, n_pairs, n_lags), last=True)
+        return [*rest, self._frames(*self._unpooling.finish(self._n_frames))]
 
-    def _blocks(self, stream: FeatureStream, bound: dict[str, float] | None, maps: bool) -> Any:
-        if self._encoder.context is None:
-            blocks = list(stream)
-            if blocks:
-                yield self._rows(torch.cat(blocks), 0, bound, maps)
-            return
-        past: Tensor | None = None
-        for block in stream:
-            for gcc in block.split(_FRAMES_AT_ONCE):
-                known = gcc if past is None else torch.cat([past, gcc])
-                yield self._rows(known, len(known) - len(gcc), bound, maps)
-                past = known[max(len(known) - self._encoder.context, 0) :]
+    def _answers(self, features: Tensor, *, last: bool) -> list[HeardFrames]:
+        self._n_frames += len(features)
+        hidden = self._stream.push(features[..., : len(self._geometry.lags)], last=last)
+        if self._bound.wanted:
+            self._unexplained.append(features)
+        if hidden.shape[1] == 0:
+            return []
+        with torch.no_grad():
+            posterior = self._encoder.posterior(hidden[None])
+        return [self._frames(*self._unpooling.push(*self._columns(posterior, hidden.shape[1])))]
 
-    def _rows(self, gcc: Tensor, skip: int, bound: dict[str, float] | None, maps: bool) -> _Rows:
-        posterior = self._encoder(gcc[None], self._geometry)
+    def _columns(self, posterior: Any, count: int) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        directions = self._geometry.directions
         if isinstance(posterior, VonMisesFisherMixture):
             # several sources are found in maps, whatever made these
-            logits = posterior.log_prob(self._geometry.directions[:, None, None]).movedim(0, -1)
-            posterior = GridPosterior(logits, self._geometry.directions)
-        evidence = torch.full(posterior.batch_shape, torch.nan)
-        if bound is not None:
-            evidence = self._bound(posterior, gcc[None], **bound)
+            posterior = GridPosterior(posterior.log_prob(directions[:, None, None]).movedim(0, -1), directions)
         claimed = posterior.tempered(MAP_TEMPERATURE) if isinstance(posterior, GridPosterior) else posterior
-        rows = [posterior.mean_direction[0], claimed.concentration[0], evidence[0]]
-        if maps and isinstance(posterior, GridPosterior):
-            heard = posterior.logits[0]
-            if self._map_scale is not None and self._encoder.context is not None:
-                heard = self._map_scale * steered_map(gcc, self._geometry.steering())
-            rows.append(heard)
-        return tuple(row[skip:] for row in rows)
+        frames = count * self._pooling
+        heard = torch.cat(self._unexplained) if self._unexplained else torch.zeros(0)
+        self._unexplained = [heard[frames:]] if self._bound.wanted else []
+        evidence = self._bound(posterior, heard[:frames])[0]
+        others = [(claimed.concentration[0].double() + 1e-9).log(), evidence.double()]
+        if self._maps and isinstance(posterior, GridPosterior):
+            others.append(posterior.logits[0].double())
+        return unit_rows(posterior.mean_direction[0].double().numpy()), [values.numpy() for values in others]
 
-    def _bound(self, posterior: GridPosterior | VonMisesFisher, gcc: Tensor, gamma: float, beta: float) -> Tensor:
-        heard = gcc[..., : len(self._geometry.lags)]
-        whole = fill_pooling_windows(heard, self._encoder.time_pooling)
-        target = delay_target(to_time_axis(whole, posterior.batch_shape[1]), gamma)
+    @staticmethod
+    def _frames(doa: NDArray[np.float64], others: Sequence[NDArray[np.float64]]) -> HeardFrames:
+        return HeardFrames(doa, np.exp(others[0]), *others[1:])
+
+
+class _Bound:
+    """Minus the expected physics loss minus beta times the divergence from the uniform prior, per pooled frame."""
+
+    def __init__(
+        self, decoder: PhysicsDecoder, geometry: PairGeometry, pooling: int, weights: dict[str, float] | None
+    ) -> None:
+        self._decoder, self._geometry, self._pooling, self._weights = decoder, geometry, pooling, weights
+
+    @property
+    def wanted(self) -> bool:
+        return self._weights is not None
+
+    @torch.no_grad()
+    def __call__(self, posterior: GridPosterior | VonMisesFisher, gcc: Tensor) -> Tensor:
+        """Return the bound (1, n) of a posterior of that shape; NaN where it is not wanted."""
+        if self._weights is None:
+            return torch.full(posterior.batch_shape, torch.nan)
+        heard = gcc[None, ..., : len(self._geometry.lags)]
+        whole = fill_pooling_windows(heard, self._pooling)
+        target = delay_target(to_time_axis(whole, posterior.batch_shape[1]), self._weights["gamma"])
         seeded = torch.Generator().manual_seed(0)  # a score must be repeatable
         physics = physics_loss(posterior, target, self._decoder, self._geometry, generator=seeded)
-        return -(physics + beta * posterior.kl_uniform())
-
-
-def _between_rows(at: NDArray[Any], times: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Return rows (n_times, n_columns) interpolated linearly to other times, and held at the ends."""
-    place = np.interp(at, times, np.arange(len(times)))
-    before = np.floor(place).astype(np.int64)
-    after = np.minimum(before + 1, len(times) - 1)
-    share = (place - before)[:, None]
-    return np.asarray((1 - share) * rows[before] + share * rows[after])
+        return -(physics + self._weights["beta"] * posterior.kl_uniform())

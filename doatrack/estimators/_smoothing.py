@@ -13,7 +13,7 @@ from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.geometry import DirectionGrid
 from doatrack.tracking import MotionModel, SwitchingMotion, Transition, grid_filter, grid_smoother, posterior_directions
 
-__all__ = ["Smoothing", "check_smoothing", "join_frames", "transition_of"]
+__all__ = ["Smoothing", "check_smoothing", "join_frames", "log_likelihood_of", "transition_of"]
 
 Smoothing = Literal["filter", "smoother"] | None
 _GRID_OF_DIRECTIONS = 2048
@@ -42,13 +42,14 @@ def join_frames(
     Where an estimator has no map, its direction and concentration are taken as a von Mises-Fisher likelihood.
     """
     join = grid_filter if smoothing == "filter" else grid_smoother
-    posterior = join(_log_likelihood(frames, transition.grid), transition, frames.activity)
+    posterior = join(log_likelihood_of(frames, transition.grid), transition, frames.activity)
     doa, concentration = posterior_directions(posterior, transition.grid)
     angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
     return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle)
 
 
-def _log_likelihood(frames: FrameEstimates, grid: DirectionGrid) -> NDArray[np.float64]:
+def log_likelihood_of(frames: FrameEstimates, grid: DirectionGrid) -> NDArray[np.float64]:
+    """Return the log-likelihood (n_frames, n_directions) of frames, of an estimator with maps or without."""
     if frames.log_likelihood is not None:
         return frames.log_likelihood
     known = np.where(np.isnan(frames.concentration), _USUAL_CONCENTRATION, frames.concentration)

@@ -1,7 +1,7 @@
 """What trackers that learn from known directions share."""
 
 import copy
-from collections.abc import Callable
+import dataclasses
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -10,22 +10,27 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from doatrack.audio.recordings import Recordings
-from doatrack.distributions import credible_angle, inverse_mean_resultant_length
+from doatrack.distributions import inverse_mean_resultant_length
 from doatrack.estimators._arguments import align_truth, per_recording
-from doatrack.estimators._fitting import store_features
-from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._frame_source import FrameHead, HeardFrames
 from doatrack.estimators._learned import LearnedTracker
+from doatrack.estimators._prepare import Preparation
+from doatrack.estimators._task import Task
 from doatrack.exceptions import InvalidInputError
-from doatrack.features import GCCExtractor
+from doatrack.features import FeatureStream, FrameSettings, GCCExtractor
 from doatrack.features.srp_map import steered_correlation
 from doatrack.geometry import MicArray
 from doatrack.metrics import angular_error
+from doatrack.networks.precision import full_precision
 from doatrack.training import Batch, direction_loss
 
-__all__ = ["LONGEST_VECTOR", "SupervisedTables", "SupervisedTracker", "unit_vectors", "warm_up"]
+__all__ = ["LONGEST_VECTOR", "SupervisedTables", "SupervisedTracker", "unit_vectors"]
 
 _WARM_UP_SHARE, _FIRST_FACTOR = 0.05, 0.01
 LONGEST_VECTOR = 0.995  # of a vector whose length is read as a mean resultant length: a concentration of 200
+
+
+Vectors = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class SupervisedTables(Protocol):
@@ -42,7 +47,7 @@ class SupervisedTracker(LearnedTracker):
     """A tracker whose network learns vectors from known directions.
 
     A subclass gives `_options` (what its network is built with), `_build`, `_runtime` (its `SupervisedTables`),
-    `_batch_vectors` (what is learned), `_vectors` (answers of a whole recording) and `_loss`.
+    `_batch_vectors` (what is learned), `_vectors` (answers as frames come) and `_loss`.
 
     A network that is unsure makes its vector short. Its length is read as that of a von Mises-Fisher distribution's
     mean vector, whose concentration `calibrate` makes honest; before, it is unknown (NaN).
@@ -117,64 +122,23 @@ class SupervisedTracker(LearnedTracker):
         settled: bool,
     ) -> None:
         tables = self._runtime()
-        aligned = self._truth_of(recordings, truth, given_activity=activity is not None)
-        with self._new_store(*tables.shape) as store:
-            store_features(recordings, tables.extractor, store, activity, self.verbose, tables.features, aligned)
-            self._train(
-                self.network_,
-                self._batch_loss,
-                store,
-                lambda progress: self.learning_rate * (1.0 if settled else warm_up(progress)),
-                rows_per_step=self._rows_in_a_step(),
-                n_epochs=n_epochs,
-                settled=settled,
-            )
+        truths = AlignedTruth(per_recording("y", truth, recordings), self._frames(), activity is not None)
+        self._train(
+            self.network_,
+            DirectionTask(self, self._loss),
+            recordings,
+            Preparation(tables.extractor, tables.shape, tables.features, activity, truths),
+            WarmUp(self.learning_rate, settled),
+            rows_per_step=self._rows_in_a_step(),
+            n_epochs=n_epochs,
+            settled=settled,
+        )
 
-    def _truth_of(
-        self, recordings: Recordings, truth: Any, *, given_activity: bool
-    ) -> Callable[[int, NDArray[np.bool_]], NDArray[np.float64]]:
-        """Return a function that gives a recording's directions at its frames, NaN where they do not count."""
-        truths = per_recording("y", truth, recordings)
-        assert truths is not None
+    def _feature_stream(self) -> FeatureStream:
+        return self._runtime().extractor.stream()
 
-        def aligned(index: int, activity: NDArray[np.bool_]) -> NDArray[np.float64]:
-            times = self.frame_times(len(activity))
-            doa, weight = align_truth(truths[index], times, activity, recordings.name(index))
-            counts = (weight > 0) & (activity | (not given_activity))
-            return np.where(counts[:, None], doa, np.nan)
-
-        return aligned
-
-    def _batch_loss(self, batch: Batch, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        assert batch.doa is not None
-        predicted, doa = self._batch_vectors(batch), batch.doa.to(self.device)
-        with torch.no_grad():
-            known = torch.isfinite(doa).all(dim=-1)
-            units = [v[known].double().cpu().numpy() for v in (doa, predicted)]
-            error = float(np.degrees(angular_error(units[0], unit_vectors(units[1]))).mean()) if len(units[0]) else 0.0
-        return direction_loss(predicted, doa, self._loss), {"error_deg": error}
-
-    def _estimate(
-        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
-    ) -> FrameEstimates:
-        tables = self._runtime()
-        stream = tables.extractor.stream(recordings.blocks(index))
-        parts, heard = [], []
-        for gcc in stream:
-            parts.append(tables.features(gcc))
-            if evidence:
-                heard.append(gcc)
-        if not parts:
-            self._too_short(recordings, index)
-        activity = stream.activity()
-        with torch.no_grad():
-            doa, length = self._vectors(torch.cat(parts), torch.from_numpy(activity))
-        power = np.full(len(doa), np.nan)
-        if evidence:
-            delays = tables.extractor.tdoa_samples(doa).T
-            power = steered_correlation(torch.cat(heard), tables.extractor.lags, delays).double().numpy()
-        likely = inverse_mean_resultant_length(torch.from_numpy(length).clamp(0.0, LONGEST_VECTOR))
-        return FrameEstimates(doa, likely.numpy(), credible_angle(likely, 0.9).numpy(), activity, power)
+    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+        return VectorHead(self._vectors(), self._runtime(), evidence=evidence)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         return self._learned_values(), self._weights()
@@ -204,18 +168,103 @@ class SupervisedTracker(LearnedTracker):
         """Return the vectors (n_crops, n_frames, 3) that the network gives for a batch."""
         raise NotImplementedError
 
-    def _vectors(self, features: Tensor, activity: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return unit vectors (n_frames, 3) of a recording, and the lengths (n_frames,) that the network gave them."""
+    def _vectors(self) -> "VectorStream":
+        """Return what makes vectors of a recording's features as they come."""
         raise NotImplementedError
 
 
-def warm_up(progress: float) -> float:
-    """Return the factor on the learning rate, which rises from near 0 over the first 5 % of fitting.
+class VectorStream(Protocol):
+    """From features to unit vectors (n_frames, 3), and the lengths (n_frames,) that a network gave them."""
+
+    at_once: int
+    look_ahead: int
+
+    def push(self, features: Tensor, activity: Tensor) -> Vectors:
+        """Take the next frames, and return those that are known now."""
+
+    def finish(self) -> Vectors:
+        """Return the rest."""
+
+
+class VectorHead:
+    """Frames by a network that gives vectors."""
+
+    def __init__(self, vectors: VectorStream, tables: SupervisedTables, *, evidence: bool) -> None:
+        self._vectors, self._tables, self._evidence = vectors, tables, evidence
+        self.at_once, self.look_ahead = vectors.at_once, vectors.look_ahead
+        self._heard: Tensor | None = None  # correlations of frames that are not answered yet
+
+    def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
+        if self._evidence:
+            self._heard = features if self._heard is None else torch.cat([self._heard, features])
+        return self._frames(*self._vectors.push(self._tables.features(features), torch.from_numpy(activity)))
+
+    def finish(self) -> list[HeardFrames]:
+        return self._frames(*self._vectors.finish())
+
+    def _frames(self, doa: NDArray[np.float64], length: NDArray[np.float64]) -> list[HeardFrames]:
+        power = np.full(len(doa), np.nan)
+        if self._heard is not None and len(doa):
+            extractor = self._tables.extractor
+            heard, self._heard = self._heard[: len(doa)], self._heard[len(doa) :]
+            delays = extractor.tdoa_samples(doa).T
+            power = steered_correlation(heard, extractor.lags, delays).double().numpy()
+        likely = inverse_mean_resultant_length(torch.from_numpy(length).clamp(0.0, LONGEST_VECTOR))
+        return [HeardFrames(doa, likely.numpy(), power)]
+
+
+class DirectionTask(Task):
+    """The error of the vectors that a tracker's network gives for a batch."""
+
+    def __init__(self, tracker: SupervisedTracker, kind: str) -> None:
+        self._tracker, self._kind = tracker, kind
+
+    def __call__(self, batch: Batch, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss and the mean angular error in degrees, over frames that count."""
+        assert batch.doa is not None
+        predicted, doa = self._tracker._batch_vectors(batch).float(), batch.doa
+        with full_precision(predicted):
+            loss = direction_loss(predicted, doa, self._kind, self._mean_count)
+        with torch.no_grad():
+            known = torch.isfinite(doa).all(dim=-1)
+            units = [v[known].double().cpu().numpy() for v in (doa, predicted)]
+            total = float(np.degrees(angular_error(units[0], unit_vectors(units[1]))).sum()) if len(units[0]) else 0.0
+            count = float(self._mean_count(known.sum().to(loss.dtype)))
+        return loss, {"error_deg": total / count if count else 0.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignedTruth:
+    """Known directions of recordings at their frames, NaN where they do not count."""
+
+    truths: list[Any] | None
+    frames: FrameSettings
+    given_activity: bool
+
+    def __call__(self, recordings: Recordings, index: int, activity: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the directions (n_frames, 3) of a recording; fresh ones bring their own."""
+        truth = recordings.truth(index) if self.truths is None else self.truths[index]
+        times = self.frames.times(len(activity))
+        doa, weight = align_truth(truth, times, activity, recordings.name(index))
+        counts = (weight > 0) & (activity | (not self.given_activity))
+        return np.where(counts[:, None], doa, np.nan)
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmUp:
+    """The learning rate, which rises from near 0 over the first 5 % of fitting, unless settled.
 
     Adam's first steps are of full size whatever the gradient's; the sum over many pairs turns them into a saturated
     tanh, from which nothing is learned any more.
     """
-    return min(1.0, progress / _WARM_UP_SHARE + _FIRST_FACTOR)
+
+    learning_rate: float
+    settled: bool = False
+
+    def __call__(self, progress: float) -> float:
+        """Return the rate of a step."""
+        factor = 1.0 if self.settled else min(1.0, progress / _WARM_UP_SHARE + _FIRST_FACTOR)
+        return self.learning_rate * factor
 
 
 def unit_vectors(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

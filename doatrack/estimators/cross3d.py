@@ -5,16 +5,16 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from doatrack._validation import check_array, check_int
-from doatrack.estimators._supervised import SupervisedTracker, unit_vectors
+from doatrack.estimators._supervised import SupervisedTracker, Vectors, unit_vectors
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCExtractor, srp_map, steering_matrix
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
 from doatrack.networks import Cross3D, normalise_map
 from doatrack.networks.cross3d import check_resolution
+from doatrack.networks.memory import Memory
 from doatrack.tracking import MotionModel
 from doatrack.training import Batch
 
@@ -54,10 +54,18 @@ class Cross3DTracker(SupervisedTracker):
         In m/s.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
+    causal : bool
+        Whether the activity is learned from earlier sound only, so that a frame's answer waits for nothing that comes
+        later (docs/streaming.md). It can be set after fitting, `set_params(causal=True)`.
     random_state : int, RandomState or None
         Seed of initial weights and crops.
     device : str
         Torch device to fit on.
+    devices, num_nodes : int
+        Processes to fit in on each machine, and machines (docs/scale.md); each takes batches of `batch_size`. More than
+        one needs lightning-fabric.
+    precision : {"32-true", "bf16-mixed"}
+        As in lightning-fabric: of what networks compute while fitting. Mixed is faster on a GPU.
     checkpoint : path-like, optional
         Folder to save the run in after every epoch; the same folder resumes it.
     warm_start : bool
@@ -122,8 +130,12 @@ class Cross3DTracker(SupervisedTracker):
         window: Literal["hann", "rectangular"] = "hann",
         speed_of_sound: float = SPEED_OF_SOUND,
         motion: MotionModel | None = None,
+        causal: bool = False,
         random_state: Any = None,
         device: str = "cpu",
+        devices: int = 1,
+        num_nodes: int = 1,
+        precision: Literal["32-true", "bf16-mixed"] = "32-true",
         checkpoint: str | os.PathLike[str] | None = None,
         warm_start: bool = False,
         verbose: int = 1,
@@ -141,8 +153,12 @@ class Cross3DTracker(SupervisedTracker):
         self.window = window
         self.speed_of_sound = speed_of_sound
         self.motion = motion
+        self.causal = causal
         self.random_state = random_state
         self.device = device
+        self.devices = devices
+        self.num_nodes = num_nodes
+        self.precision = precision
         self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.verbose = verbose
@@ -196,16 +212,28 @@ class Cross3DTracker(SupervisedTracker):
         return self._tables_for(_Tables)
 
     def _batch_vectors(self, batch: Batch) -> Tensor:
-        vectors: Tensor = self.network_(batch.features.to(self.device), batch.activity.to(self.device))
+        vectors: Tensor = self.network_(batch.features, batch.activity)
         return vectors
 
-    def _vectors(self, features: Tensor, activity: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        context, parts = self.network_.context, []
-        for start in range(0, len(features), _FRAMES_AT_ONCE):
-            known = slice(max(start - context, 0), start + _FRAMES_AT_ONCE)
-            parts.append(self.network_(features[None, known], activity[None, known])[0, start - known.start :])
-        vectors = torch.cat(parts).double().numpy()
+    def _vectors(self) -> "_FrameVectors":
+        return _FrameVectors(self.network_)
+
+
+class _FrameVectors:
+    """What the network makes of maps as they come."""
+
+    at_once, look_ahead = _FRAMES_AT_ONCE, 0
+
+    def __init__(self, network: Cross3D) -> None:
+        self._network, self._memory = network, Memory()
+
+    @torch.no_grad()
+    def push(self, features: Tensor, activity: Tensor) -> Vectors:
+        vectors = self._network(features[None], activity[None], self._memory)[0].double().numpy()
         return unit_vectors(vectors), np.linalg.norm(vectors, axis=1)
+
+    def finish(self) -> Vectors:
+        return np.zeros((0, 3)), np.zeros(0)
 
 
 class _Tables:
@@ -213,7 +241,11 @@ class _Tables:
 
     def __init__(self, tracker: Cross3DTracker) -> None:
         self.extractor = GCCExtractor(
-            tracker.array_, tracker._frames(), lag_step=_LAG_STEP, speed_of_sound=tracker.speed_of_sound
+            tracker.array_,
+            tracker._frames(),
+            lag_step=_LAG_STEP,
+            speed_of_sound=tracker.speed_of_sound,
+            causal=tracker.causal,
         )
         self.shape = tracker._size()
         delays = self.extractor.tdoa_samples(tracker.grid_.directions)

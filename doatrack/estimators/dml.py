@@ -9,7 +9,7 @@ from torch import Tensor
 
 from doatrack._validation import check_choice
 from doatrack.audio.recordings import Recordings
-from doatrack.estimators._covariance_map import CovarianceMapTracker, CovarianceTables
+from doatrack.estimators._covariance_map import CovarianceMapTracker, CovarianceTables, MapMaximum
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._several_sources import sources_at
 from doatrack.estimators._smoothing import Smoothing
@@ -67,6 +67,9 @@ class DML(CovarianceMapTracker):
         How many independent observations a frame's map counts for, in filter and smoother (docs/motion.md).
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
+    causal : bool
+        Whether the activity is learned from earlier sound only, so that a frame's answer waits for nothing that comes
+        later (docs/streaming.md). It can be set after fitting, `set_params(causal=True)`.
 
     Attributes
     ----------
@@ -118,6 +121,7 @@ class DML(CovarianceMapTracker):
         speed_of_sound: float = SPEED_OF_SOUND,
         map_scale: float = 60.0,
         motion: MotionModel | None = None,
+        causal: bool = False,
     ) -> None:
         self.array = array
         self.noise = noise
@@ -137,6 +141,7 @@ class DML(CovarianceMapTracker):
         self.speed_of_sound = speed_of_sound
         self.map_scale = map_scale
         self.motion = motion
+        self.causal = causal
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -161,7 +166,7 @@ class DML(CovarianceMapTracker):
     def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
         if smoothing is not None or self.n_sources == 1:
             return super()._joined(recordings, index, smoothing)
-        frames = self._located(recordings, index, self._likeliest_set, maps=True)
+        frames = self._collected(recordings, index, lambda: MapMaximum(self, self._likeliest_set, maps=True))
         nearest = torch.from_numpy(self.grid_.nearest(frames.doa))
         return sources_at(frames, self.grid_, frames.doa, found=np.ones(nearest.shape, dtype=bool), index=nearest)
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from doatrack._validation import check_real
 from doatrack.audio.recordings import Recordings
 from doatrack.estimators._base import BaseTracker
-from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._frame_source import FrameHead, HeardFrames
 from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError
-from doatrack.features import CovarianceExtractor, robust_projection, shift_operator, shift_phase_rates
+from doatrack.features import CovarianceExtractor, FeatureStream, robust_projection, shift_operator, shift_phase_rates
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray, find_shifts, in_region
 from doatrack.tracking import MotionModel
 
@@ -56,6 +56,9 @@ class ESPRIT(BaseTracker):
         In m/s.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
+    causal : bool
+        Whether the activity is learned from earlier sound only, so that a frame's answer waits for nothing that comes
+        later (docs/streaming.md). It can be set after fitting, `set_params(causal=True)`.
 
     Attributes
     ----------
@@ -110,6 +113,7 @@ class ESPRIT(BaseTracker):
         window: Literal["rectangular", "hann"] = "hann",
         speed_of_sound: float = SPEED_OF_SOUND,
         motion: MotionModel | None = None,
+        causal: bool = False,
     ) -> None:
         self.array = array
         self.tolerance = tolerance
@@ -124,6 +128,7 @@ class ESPRIT(BaseTracker):
         self.window = window
         self.speed_of_sound = speed_of_sound
         self.motion = motion
+        self.causal = causal
 
     def _fit(
         self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
@@ -142,18 +147,14 @@ class ESPRIT(BaseTracker):
     def _search_grid(self) -> DirectionGrid:
         return search_grid("quasi_uniform", _REGION_DIRECTIONS, self.azimuth_range_deg, self.elevation_range_deg)
 
-    def _estimate(
-        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
-    ) -> FrameEstimates:
-        tables = self._tables_for(lambda estimator: _Tables(estimator, estimator.array_))
-        stream = tables.extractor.stream(recordings.blocks(index))
-        parts = [tables.locate(covariance) for covariance in stream]
-        if not parts:
-            self._too_short(recordings, index)
-        projection, agreement = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-        doa = self._in_region(tables.complete(projection))
-        unknown = np.full(len(doa), np.nan)
-        return FrameEstimates(doa, unknown, unknown, stream.activity(), agreement)
+    def _feature_stream(self) -> FeatureStream:
+        return self._runtime().extractor.stream()
+
+    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+        return _Located(self)
+
+    def _runtime(self) -> "_Tables":
+        return self._tables_for(lambda estimator: _Tables(estimator, estimator.array_))
 
     def _in_region(self, images: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return of each frame's images (n_images, n_frames, 3) the first one inside, else the region's nearest."""
@@ -168,12 +169,34 @@ class ESPRIT(BaseTracker):
         self.grid_ = self._search_grid()
 
 
+class _Located:
+    """The direction that the phases of the shifts agree on, frame by frame."""
+
+    at_once, look_ahead = 1, 0
+
+    def __init__(self, estimator: ESPRIT) -> None:
+        self._estimator, self._tables = estimator, estimator._runtime()
+
+    def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
+        projection, agreement = (part.numpy() for part in self._tables.locate(features))
+        doa = self._estimator._in_region(self._tables.complete(projection))
+        return [HeardFrames(doa, np.full(len(doa), np.nan), agreement)]
+
+    def finish(self) -> list[HeardFrames]:
+        return []
+
+
 class _Tables:
     """What follows from array and parameters, computed once."""
 
     def __init__(self, estimator: ESPRIT, array: MicArray) -> None:
         self.extractor = CovarianceExtractor(
-            array, estimator._frames(), estimator.snapshot_length, estimator.snapshot_hop, estimator.freq_range_hz
+            array,
+            estimator._frames(),
+            estimator.snapshot_length,
+            estimator.snapshot_hop,
+            estimator.freq_range_hz,
+            causal=estimator.causal,
         )
         shifts = find_shifts(self.extractor.array, estimator.tolerance)
         if not shifts:

@@ -56,6 +56,9 @@ class MUSIC(CovarianceMapTracker):
         Log-likelihood in nats that a map e times as high is worth, for filter and smoother (docs/motion.md).
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
+    causal : bool
+        Whether the activity is learned from earlier sound only, so that a frame's answer waits for nothing that comes
+        later (docs/streaming.md). It can be set after fitting, `set_params(causal=True)`.
 
     Attributes
     ----------
@@ -108,6 +111,7 @@ class MUSIC(CovarianceMapTracker):
         speed_of_sound: float = SPEED_OF_SOUND,
         map_scale: float = 20.0,
         motion: MotionModel | None = None,
+        causal: bool = False,
     ) -> None:
         self.array = array
         self.normalised = normalised
@@ -127,6 +131,7 @@ class MUSIC(CovarianceMapTracker):
         self.speed_of_sound = speed_of_sound
         self.map_scale = map_scale
         self.motion = motion
+        self.causal = causal
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from doatrack._validation import check_choice, check_int
-from doatrack.estimators._supervised import SupervisedTracker, unit_vectors
+from doatrack.estimators._supervised import SupervisedTracker, Vectors, unit_vectors
+from doatrack.estimators._unpooling import Unpooling
 from doatrack.exceptions import GeometryWarning
 from doatrack.features import GCCExtractor
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
-from doatrack.geometry.interpolation import interpolate_directions
 from doatrack.networks import NEURAL_SRP_LAGS, NeuralSRP
 from doatrack.persistence import read_state_dict
 from doatrack.tracking import MotionModel
@@ -58,10 +58,18 @@ class NeuralSRPTracker(SupervisedTracker):
         In m/s. The network learns delays by itself; only `score` without truth needs it.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
+    causal : bool
+        Whether the activity is learned from earlier sound only; the network still looks at later frames, which it
+        pools (docs/streaming.md). It can be set after fitting, `set_params(causal=True)`.
     random_state : int, RandomState or None
         Seed of initial weights, crops and pairs.
     device : str
         Torch device to fit on.
+    devices, num_nodes : int
+        Processes to fit in on each machine, and machines (docs/scale.md); each takes batches of `batch_size`. More than
+        one needs lightning-fabric.
+    precision : {"32-true", "bf16-mixed"}
+        As in lightning-fabric: of what networks compute while fitting. Mixed is faster on a GPU.
     checkpoint : path-like, optional
         Folder to save the run in after every epoch; the same folder resumes it.
     warm_start : bool
@@ -124,8 +132,12 @@ class NeuralSRPTracker(SupervisedTracker):
         window: Literal["hann", "rectangular"] = "hann",
         speed_of_sound: float = SPEED_OF_SOUND,
         motion: MotionModel | None = None,
+        causal: bool = False,
         random_state: Any = None,
         device: str = "cpu",
+        devices: int = 1,
+        num_nodes: int = 1,
+        precision: Literal["32-true", "bf16-mixed"] = "32-true",
         checkpoint: str | os.PathLike[str] | None = None,
         warm_start: bool = False,
         verbose: int = 1,
@@ -144,8 +156,12 @@ class NeuralSRPTracker(SupervisedTracker):
         self.window = window
         self.speed_of_sound = speed_of_sound
         self.motion = motion
+        self.causal = causal
         self.random_state = random_state
         self.device = device
+        self.devices = devices
+        self.num_nodes = num_nodes
+        self.precision = precision
         self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.verbose = verbose
@@ -241,21 +257,41 @@ class NeuralSRPTracker(SupervisedTracker):
 
     def _batch_vectors(self, batch: Batch) -> Tensor:
         tables = self._runtime()
-        positions = tables.positions[batch.rows].to(self.device)
-        summed = self.network_.summed(batch.features.to(self.device), positions)
+        positions = tables.positions.to(batch.rows.device)[batch.rows]
+        summed = self.network_.summed(batch.features, positions)
         pooled = self.network_.directions(summed * (len(tables.positions) / len(batch.rows)))
         return interpolate_frames(pooled, self.network_.time_pooling, batch.features.shape[1])
 
-    def _vectors(self, features: Tensor, activity: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        positions = self._runtime().positions
-        at_once = max(1, _PAIR_FRAMES_AT_ONCE // len(features))
-        parts = zip(features.split(at_once, dim=1), positions.split(at_once), strict=True)
-        summed = torch.stack([self.network_.summed(gcc[None], place) for gcc, place in parts]).sum(dim=0)
-        pooled = self.network_.directions(summed)[0].double().numpy()
-        times = (np.arange(len(pooled), dtype=np.float64) + 0.5) * self.network_.time_pooling - 0.5
-        frames = np.arange(len(features), dtype=np.float64)
-        length = np.interp(frames, times, np.linalg.norm(pooled, axis=1))
-        return interpolate_directions(frames, times, unit_vectors(pooled)), length
+    def _vectors(self) -> "_PooledVectors":
+        return _PooledVectors(self.network_, self._runtime().positions)
+
+
+class _PooledVectors:
+    """What the network makes of correlations as they come, brought back from pooled time to the frames."""
+
+    def __init__(self, network: NeuralSRP, positions: Tensor) -> None:
+        self._network, self._positions = network, positions
+        self._stream, self._unpooling = network.streamed(), Unpooling(network.time_pooling)
+        self.at_once = network.time_pooling * max(1, _PAIR_FRAMES_AT_ONCE // (network.time_pooling * len(positions)))
+        self.look_ahead = network.look_ahead
+        self._n_frames = 0
+
+    def push(self, features: Tensor, activity: Tensor) -> Vectors:
+        self._n_frames += len(features)
+        doa, (length,) = self._unpooling.push(*self._pooled(features, last=False))
+        return doa, length
+
+    def finish(self) -> Vectors:
+        rest = torch.zeros(0, len(self._positions), len(NEURAL_SRP_LAGS))
+        parts = [self._unpooling.push(*self._pooled(rest, last=True)), self._unpooling.finish(self._n_frames)]
+        return np.concatenate([doa for doa, _ in parts]), np.concatenate([length for _, (length,) in parts])
+
+    @torch.no_grad()
+    def _pooled(self, features: Tensor, *, last: bool) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        hidden = self._stream.push(features, last=last)
+        summed = self._network.summed_states(hidden[None], self._positions)
+        vectors = self._network.directions(summed)[0].double().numpy()
+        return unit_vectors(vectors), [np.linalg.norm(vectors, axis=1)]
 
 
 class _Tables:
@@ -269,6 +305,7 @@ class _Tables:
             lags=NEURAL_SRP_LAGS,
             canonical=canonical,
             speed_of_sound=tracker.speed_of_sound,
+            causal=tracker.causal,
         )
         self.shape = (len(self.extractor.mic_pairs), len(NEURAL_SRP_LAGS))
         self.positions = pair_positions(self.extractor)

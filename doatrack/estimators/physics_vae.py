@@ -5,25 +5,24 @@ import os
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from doatrack._validation import check_bool, check_choice, check_int, check_real
 from doatrack.audio.recordings import Recordings
-from doatrack.distributions import credible_angle
 from doatrack.estimators._encoders import ENCODERS, build_encoder, lag_settings
-from doatrack.estimators._fitting import store_features
-from doatrack.estimators._frame_estimates import FrameEstimates
-from doatrack.estimators._inference import FrameInference
+from doatrack.estimators._frame_source import FrameHead
+from doatrack.estimators._inference import MapHead, PairHead
 from doatrack.estimators._learned import LearnedTracker
-from doatrack.estimators._learning import Schedule, SmootherTask, UnsupervisedTask, store_smoothed
+from doatrack.estimators._learning import Schedule, SmoothedTargets, SmootherTask, UnsupervisedTask
+from doatrack.estimators._prepare import Preparation
 from doatrack.estimators._search import search_grid
 from doatrack.estimators._source_learning import MIXTURE_KLS, SOURCE_LOSSES, SeveralSourcesTask
 from doatrack.exceptions import InvalidInputError
-from doatrack.features import GCCExtractor, GCCFeatures
+from doatrack.features import FeatureStream, GCCExtractor, GCCFeatures
+from doatrack.features.constant_product import ConstantProduct
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
-from doatrack.networks import PairGeometry, PhysicsDecoder
+from doatrack.networks import PairEncoder, PairGeometry, PhysicsDecoder
 from doatrack.persistence import pretrained_file
 from doatrack.tracking import MotionModel
 
@@ -104,10 +103,18 @@ class PhysicsVAETracker(LearnedTracker):
         teaches; None is 200 for features "phat", 600 for the others.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
+    causal : bool
+        Whether noise and activity are learned from earlier sound only, so that a frame's answer waits for nothing that
+        comes later (docs/streaming.md). It can be set after fitting, `set_params(causal=True)`.
     random_state : int, RandomState or None
         Seed of initial weights, crops and samples.
     device : str
         Torch device to fit on.
+    devices, num_nodes : int
+        Processes to fit in on each machine, and machines (docs/scale.md); each takes batches of `batch_size`. More than
+        one needs lightning-fabric.
+    precision : {"32-true", "bf16-mixed"}
+        As in lightning-fabric: of what networks compute while fitting. Mixed is faster on a GPU.
     checkpoint : path-like, optional
         Folder to save the run in after every epoch; the same folder resumes it.
     warm_start : bool
@@ -131,7 +138,7 @@ class PhysicsVAETracker(LearnedTracker):
     The order of channels, together with their positions, does not matter. Turning the array turns the answers of
     encoder "map", within the grid's spacing; encoder "paper" is told positions, and knows only those it was fitted
     with. Encoder "map" looks at no later frame; "paper" pools five frames into one. The features
-    learn the noise from up to 20 s around, later sound too, unless they are `GCCFeatures(causal=True)` or "phat".
+    learn the noise from up to 20 s around, later sound too, unless `causal` is set or they are "phat".
 
     References
     ----------
@@ -185,8 +192,12 @@ class PhysicsVAETracker(LearnedTracker):
         speed_of_sound: float = SPEED_OF_SOUND,
         map_scale: float | None = None,
         motion: MotionModel | None = None,
+        causal: bool = False,
         random_state: Any = None,
         device: str = "cpu",
+        devices: int = 1,
+        num_nodes: int = 1,
+        precision: Literal["32-true", "bf16-mixed"] = "32-true",
         checkpoint: str | os.PathLike[str] | None = None,
         warm_start: bool = False,
         verbose: int = 1,
@@ -223,8 +234,12 @@ class PhysicsVAETracker(LearnedTracker):
         self.speed_of_sound = speed_of_sound
         self.map_scale = map_scale
         self.motion = motion
+        self.causal = causal
         self.random_state = random_state
         self.device = device
+        self.devices = devices
+        self.num_nodes = num_nodes
+        self.precision = precision
         self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.verbose = verbose
@@ -376,43 +391,42 @@ class PhysicsVAETracker(LearnedTracker):
             self.final_learning_rate,
             settled,
         )
-        encoder, decoder = self.encoder_.to(self.device), self.decoder_.to(self.device)
-        decoder.raw_sigma.requires_grad_(self.learn_sigma)
-        motion = self.motion_concentration if self.prior == "motion" else None
-        geometry = runtime.geometry.to(self.device)
         smoothed = self.teacher == "smoother" and self.n_sources == 1
+        self.decoder_.raw_sigma.requires_grad_(self.learn_sigma and not smoothed)
         # a map that is divided needs all pairs: random ones are then corrected only
         whole = smoothed or (self.encoder == "map" and runtime.extractor.features.weighting != "phat")
-        given = (encoder, decoder, geometry, schedule, motion, self.pairs_per_step if whole else None)
-        task: SmootherTask | UnsupervisedTask = UnsupervisedTask(*given)
+        targets = None
         if smoothed:
-            task = SmootherTask(encoder, geometry, self.pairs_per_step)
-        elif self.n_sources > 1:
-            task = SeveralSourcesTask(
-                *given,
-                grid=self.grid_,
-                n_sources=self.n_sources,
-                source_loss=self.source_loss,
-                mixture_kl=self.mixture_kl,
-            )
+            targets = SmoothedTargets(runtime.geometry, self._transition(own_grid=True), runtime.map_scale)
         extractor = runtime.extractor
-        with (
-            self._new_store(len(extractor.mic_pairs), extractor.n_columns) as store,
-            self._new_store(1, self.grid_.n_directions) as targets,
-        ):
-            store_features(recordings, extractor, store, activity, self.verbose)
-            if smoothed:
-                store_smoothed(store, targets, runtime.geometry, self._transition(own_grid=True), runtime.map_scale)
-            self._train(
-                nn.ModuleDict({"encoder": encoder, "decoder": decoder}),
-                task,
-                store,
-                schedule.learning_rate_at,
-                rows_per_step=None if whole else self.pairs_per_step,
-                n_epochs=n_epochs,
-                settled=settled,
-                targets=targets if smoothed else None,
-            )
+        shape = (len(extractor.mic_pairs), extractor.n_columns)
+        self._train(
+            nn.ModuleDict({"encoder": self.encoder_, "decoder": self.decoder_}),
+            self._task(schedule, runtime.geometry, smoothed=smoothed),
+            recordings,
+            Preparation(extractor, shape, activity=activity, targets=targets),
+            schedule.learning_rate_at,
+            rows_per_step=None if whole else self.pairs_per_step,
+            chosen_per_step=self.pairs_per_step if whole else None,
+            n_epochs=n_epochs,
+            settled=settled,
+        )
+
+    def _task(self, schedule: Schedule, geometry: PairGeometry, *, smoothed: bool) -> SmootherTask | UnsupervisedTask:
+        """Return what is minimised."""
+        if smoothed:
+            return SmootherTask(self.encoder_, geometry)
+        motion = self.motion_concentration if self.prior == "motion" else None
+        given = (self.encoder_, self.decoder_, geometry, schedule, motion)
+        if self.n_sources == 1:
+            return UnsupervisedTask(*given)
+        return SeveralSourcesTask(
+            *given,
+            grid=self.grid_,
+            n_sources=self.n_sources,
+            source_loss=self.source_loss,
+            mixture_kl=self.mixture_kl,
+        )
 
     def _search_grid(self) -> DirectionGrid:
         region = (self.azimuth_range_deg, self.elevation_range_deg)
@@ -423,20 +437,28 @@ class PhysicsVAETracker(LearnedTracker):
             )
         return search_grid("quasi_uniform", self.n_directions, *region)
 
-    def _estimate(
-        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
-    ) -> FrameEstimates:
-        runtime = self._runtime()
-        stream = runtime.extractor.stream(recordings.blocks(index))
-        # several sources are parts of the posterior; one is followed by what was heard, before the encoder joins frames
-        scale = runtime.map_scale if self.n_sources == 1 else None
-        inference = FrameInference(self.encoder_, self.decoder_, runtime.geometry, scale)
+    def _feature_stream(self) -> FeatureStream:
+        return self._runtime().extractor.stream()
+
+    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+        tables = self._runtime()
         bound = {"gamma": self.gamma, "beta": self.beta} if evidence else None
-        doa, concentration, per_frame, heard = inference.run(stream, bound, maps)
-        if len(doa) == 0:
-            self._too_short(recordings, index)
-        angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
-        return FrameEstimates(doa, concentration, angle, stream.activity(), per_frame, heard)
+        if isinstance(self.encoder_, PairEncoder):
+            return PairHead(self.encoder_, self.decoder_, tables.geometry, maps=maps, bound=bound)
+        # several sources are parts of the posterior; one is followed by what was heard, before the encoder joins frames
+        scale = tables.map_scale if self.n_sources == 1 else None
+        return MapHead(
+            self.encoder_,
+            self.decoder_,
+            tables.geometry,
+            tables.steering,
+            maps=maps,
+            map_scale=scale,
+            bound=bound,
+        )
+
+    def _makes_maps(self) -> bool:
+        return self.encoder == "map" or self.n_sources > 1
 
     def _runtime(self) -> "_Tables":
         if not isinstance(self.encoder_, ENCODERS[check_choice("encoder", self.encoder, ENCODERS)]):
@@ -471,8 +493,10 @@ class _Tables:
             tracker._frames(),
             features=GCCFeatures.of(tracker.features),
             speed_of_sound=tracker.speed_of_sound,
+            causal=tracker.causal,
             **lag_settings(tracker.encoder),
         )
         self.geometry = PairGeometry.of(self.extractor, tracker.grid_)
+        self.steering = ConstantProduct(self.geometry.steering())
         usual = _MAP_SCALE if self.extractor.features.weighting == "phat" else _WEIGHTED_MAP_SCALE
         self.map_scale = usual if tracker.map_scale is None else tracker.map_scale

@@ -11,10 +11,10 @@ from torch import Tensor
 from doatrack._validation import check_array, check_bool, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._base import BaseTracker
-from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._frame_source import FrameHead, HeardFrames, unit_rows
 from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError
-from doatrack.features import GCCExtractor, GCCFeatures, steered_map, steering_matrix
+from doatrack.features import FeatureStream, GCCExtractor, GCCFeatures, steered_map, steering_matrix
 from doatrack.features.constant_product import ConstantProduct
 from doatrack.features.frames import gather_frames
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray, PeakFinder
@@ -69,6 +69,9 @@ class SRPPHAT(BaseTracker):
         for "phat", 400 for the others.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
+    causal : bool
+        Whether noise and activity are learned from earlier sound only, so that a frame's answer waits for nothing that
+        comes later (docs/streaming.md). It can be set after fitting, `set_params(causal=True)`.
 
     Attributes
     ----------
@@ -115,6 +118,7 @@ class SRPPHAT(BaseTracker):
         features: Literal["phat", "snr", "whitened"] | GCCFeatures = "phat",
         map_scale: float | None = None,
         motion: MotionModel | None = None,
+        causal: bool = False,
     ) -> None:
         self.array = array
         self.grid = grid
@@ -133,6 +137,7 @@ class SRPPHAT(BaseTracker):
         self.features = features
         self.map_scale = map_scale
         self.motion = motion
+        self.causal = causal
 
     def predict_map(self, X: Signals) -> Any:
         """Return the steered response power itself.
@@ -173,26 +178,11 @@ class SRPPHAT(BaseTracker):
     def _search_grid(self) -> DirectionGrid:
         return search_grid(self.grid, self.n_directions, self.azimuth_range_deg, self.elevation_range_deg)
 
-    def _estimate(
-        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
-    ) -> FrameEstimates:
-        tables = self._runtime()
-        stream = tables.extractor.stream(recordings.blocks(index))
-        doa, power, logs = [], [], []
-        for gcc in gather_frames(stream, _FRAMES_AT_ONCE):
-            values = self._map(gcc)
-            power.append(values.amax(dim=-1))
-            if maps:
-                logs.append(tables.map_scale * values)
-            doa.append(tables.finder(values) if self.refine else tables.directions[values.argmax(dim=-1)])
-        if not doa:
-            self._too_short(recordings, index)
-        unknown = np.full(stream.n_frames, np.nan)
-        directions = torch.cat(doa).double().numpy()
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        heard = torch.cat(power).double().numpy()
-        log_likelihood = torch.cat(logs).double().numpy() if maps else None
-        return FrameEstimates(directions, unknown, unknown, stream.activity(), heard, log_likelihood)
+    def _feature_stream(self) -> FeatureStream:
+        return self._runtime().extractor.stream()
+
+    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+        return _Highest(self, maps)
 
     def _map(self, gcc: Tensor) -> Tensor:
         tables = self._runtime()
@@ -203,6 +193,25 @@ class SRPPHAT(BaseTracker):
 
     def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.grid_ = self._search_grid()
+
+
+class _Highest:
+    """The highest direction of each frame's map."""
+
+    at_once, look_ahead = _FRAMES_AT_ONCE, 0
+
+    def __init__(self, estimator: SRPPHAT, maps: bool) -> None:
+        self._estimator, self._tables, self._maps = estimator, estimator._runtime(), maps
+
+    def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
+        values, tables = self._estimator._map(features), self._tables
+        found = tables.finder(values) if self._estimator.refine else tables.directions[values.argmax(dim=-1)]
+        shown = (tables.map_scale * values).double().numpy() if self._maps else None
+        unknown = np.full(len(values), np.nan)
+        return [HeardFrames(unit_rows(found.double().numpy()), unknown, values.amax(dim=-1).double().numpy(), shown)]
+
+    def finish(self) -> list[HeardFrames]:
+        return []
 
 
 class _Tables:
@@ -216,6 +225,7 @@ class _Tables:
             lag_step=estimator.lag_step,
             features=GCCFeatures.of(estimator.features),
             speed_of_sound=estimator.speed_of_sound,
+            causal=estimator.causal,
         )
         usual = _MAP_SCALE if self.extractor.features.weighting == "phat" else _WEIGHTED_MAP_SCALE
         self.map_scale = usual if estimator.map_scale is None else estimator.map_scale

@@ -121,6 +121,8 @@ class CovarianceExtractor:
         Sub-windows of a frame, in samples.
     freq_range_hz : (float, float)
         Lowest and highest frequency kept, in Hz.
+    causal : bool
+        Whether the activity is learned from earlier sound only.
 
     Attributes
     ----------
@@ -150,7 +152,10 @@ class CovarianceExtractor:
         snapshot_length: int,
         snapshot_hop: int,
         freq_range_hz: tuple[float, float],
+        *,
+        causal: bool = False,
     ) -> None:
+        self.causal = causal
         self.snapshot_length = check_int("snapshot_length", snapshot_length, 16)
         self.snapshot_hop = check_int("snapshot_hop", snapshot_hop, 1)
         if snapshot_length > frames.win_length:
@@ -175,6 +180,6 @@ class CovarianceExtractor:
             snapshot_spectra(waveform, self.frames, self.snapshot_length, self.snapshot_hop, self._bins)
         )
 
-    def stream(self, blocks: Iterable[NDArray[np.float32]]) -> FeatureStream:
-        """Return an iterator over the covariances of successive blocks that also collects the activity."""
-        return FeatureStream(self.frames, self.covariance, blocks)
+    def stream(self, blocks: Iterable[NDArray[np.float32]] = ()) -> FeatureStream:
+        """Return the covariances and the activity of successive blocks, given here or pushed as they come."""
+        return FeatureStream(self.frames, self.covariance, blocks, causal=self.causal)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.features.stft import frame_count, frame_times
+from doatrack.features.stft import frame_count
 
 __all__ = ["FrameSettings", "gather_frames"]
 
@@ -40,9 +40,9 @@ class FrameSettings:
         """Return the number of whole frames in so many samples."""
         return frame_count(n_samples, self.win_length, self.hop_length)
 
-    def times(self, n_frames: int) -> NDArray[np.float64]:
-        """Return the centres of frames in seconds, shape (n_frames,)."""
-        return frame_times(n_frames, self.win_length, self.hop_length, self.sample_rate)
+    def times(self, n_frames: int, first: int = 0) -> NDArray[np.float64]:
+        """Return the centres of frames from a first one on in seconds, shape (n_frames,)."""
+        return (np.arange(first, first + n_frames) * self.hop_length + self.win_length / 2) / self.sample_rate
 
     def after_gap(self, first: int, n_samples: int) -> int:
         """Return the first frame that begins after a gap, at least `first`, the first one that was not whole before.

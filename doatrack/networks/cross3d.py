@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from doatrack.networks.memory import Memory, with_past
+
 __all__ = ["Cross3D", "check_resolution", "normalise_map"]
 
 _MOST_POOLINGS = 4
@@ -92,7 +94,7 @@ class Cross3D(nn.Module):
         """The number of earlier frames that a frame's answer depends on."""
         return 4 * (1 + len(self.azimuth_branch) // 2) + 2 * _DILATION * (_LONG - 1)
 
-    def forward(self, maps: Tensor, activity: Tensor) -> Tensor:
+    def forward(self, maps: Tensor, activity: Tensor, memory: Memory | None = None) -> Tensor:
         """Return a vector per frame, whose direction is the estimate.
 
         Parameters
@@ -101,15 +103,17 @@ class Cross3D(nn.Module):
             From `normalise_map`; elevation from low to high, azimuth around.
         activity : Tensor of shape (n_recordings, n_frames)
             1 where there is sound; frames without it are set to zero.
+        memory : Memory, optional
+            Of a stream whose next frames these are; None: they are a whole recording.
 
         Returns
         -------
         Tensor of shape (n_recordings, n_frames, 3)
             Components between -1 and 1; not of unit length.
         """
-        crossed = self.crossed(self.channels(maps, activity))
+        crossed = self.crossed(self.channels(maps, activity), memory)
         flat = torch.cat([branch.transpose(1, 2).flatten(2) for branch in crossed], dim=-1).transpose(1, 2)
-        out = torch.tanh(self.last(self.activation(self.hidden(flat))))
+        out = torch.tanh(self.last(self.activation(self.hidden(flat, memory)), memory))
         return out.transpose(1, 2)
 
     def channels(self, maps: Tensor, activity: Tensor) -> Tensor:
@@ -121,16 +125,22 @@ class Cross3D(nn.Module):
         planes = torch.stack([maps, *(p[..., None, None].expand_as(maps) for p in place)], dim=1)
         return planes * activity[:, None, :, None, None].to(maps.dtype)
 
-    def crossed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def crossed(self, x: Tensor, memory: Memory | None = None) -> tuple[Tensor, Tensor]:
         """Return what both branches make of the input: pooled along azimuth, pooled along elevation."""
-        shared = self.first(x)
-        return self.azimuth_branch(shared), self.elevation_branch(shared)
+        shared = self.first(x, memory)
+        return _through(self.azimuth_branch, shared, memory), _through(self.elevation_branch, shared, memory)
 
 
 def _branch(width: int, n_poolings: int, pool: tuple[int, int, int]) -> nn.Sequential:
     return nn.Sequential(
         *(part for _ in range(n_poolings) for part in (_MapConvolution(width, width, 3), nn.MaxPool3d(pool)))
     )
+
+
+def _through(branch: nn.Sequential, x: Tensor, memory: Memory | None) -> Tensor:
+    for part in branch:
+        x = part(x, memory) if isinstance(part, _MapConvolution) else part(x)
+    return x
 
 
 class _MapConvolution(nn.Module):
@@ -142,11 +152,12 @@ class _MapConvolution(nn.Module):
         self.activation = nn.PReLU(n_out)
         self._reach = size // 2
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
         reach = self._reach
         around = F.pad(x, (reach, reach, 0, 0, 0, 0), mode="circular")
         up = F.pad(around, (0, 0, reach, reach, 0, 0), mode="reflect")
-        out: Tensor = self.activation(self.convolution(F.pad(up, (0, 0, 0, 0, _LONG - 1, 0))))
+        known = with_past(up, _LONG - 1, dim=2, layer=self, memory=memory)
+        out: Tensor = self.activation(self.convolution(known))
         return out
 
 
@@ -156,5 +167,5 @@ class _TimeConvolution(nn.Conv1d):
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__(n_in, n_out, _LONG, dilation=_DILATION)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, (_DILATION * (_LONG - 1), 0)))
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        return super().forward(with_past(x, _DILATION * (_LONG - 1), dim=2, layer=self, memory=memory))

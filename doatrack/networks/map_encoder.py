@@ -6,7 +6,9 @@ from torch import Tensor, nn
 
 from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.features.srp_map import srp_map, steered_map
+from doatrack.networks.memory import Memory, with_past
 from doatrack.networks.pair_geometry import PairGeometry
+from doatrack.networks.precision import full_precision
 
 __all__ = ["MapEncoder"]
 
@@ -51,6 +53,9 @@ class MapEncoder(nn.Module):
         self.correction = nn.Conv2d(width, 1, 1)
         for parameter in self.correction.parameters():
             nn.init.zeros_(parameter)
+        # the same for every direction, so that nothing depends on it: its gradient is rounding, which Adam blows up
+        assert self.correction.bias is not None
+        self.correction.bias.requires_grad_(False)
         self.raw_scale = nn.Parameter(torch.tensor(0.5))
 
     @property
@@ -75,8 +80,9 @@ class MapEncoder(nn.Module):
         """
         some = geometry if corrected is None else geometry.select(corrected)
         heard = gcc if corrected is None else gcc[..., corrected, :]
-        correction = self.correction_of(heard[..., : len(geometry.lags)], geometry.lags)
-        logits = self.logits(steered_map(gcc, geometry.steering()), srp_map(correction, some.steering()))
+        correction = self.correction_of(heard[..., : len(geometry.lags)], geometry.lags).float()
+        with full_precision(gcc):
+            logits = self.logits(steered_map(gcc, geometry.steering()), srp_map(correction, some.steering()))
         return GridPosterior(logits, geometry.directions)
 
     def logits(self, heard: Tensor, correction: Tensor) -> Tensor:
@@ -91,13 +97,14 @@ class MapEncoder(nn.Module):
         """
         return 6 * F.softplus(self.raw_scale) * (self.input_scale * heard + correction)
 
-    def correction_of(self, gcc: Tensor, lags: Tensor) -> Tensor:
-        """Return what is added to correlations, of the shape of `gcc`."""
+    def correction_of(self, gcc: Tensor, lags: Tensor, memory: Memory | None = None) -> Tensor:
+        """Return what is added to correlations, of the shape of `gcc`; with a memory, of the next part of a stream."""
         image = (self.input_scale * gcc).transpose(1, 2).flatten(0, 1)[:, None]
         place = (lags / lags.abs().max().clamp_min(1.0)).expand_as(image)
         hidden = torch.cat([image, place], dim=1)
         for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            step = F.silu(norm(convolution(F.pad(hidden, (_LAG // 2, _LAG // 2, _TIME - 1, 0)))))
+            known = with_past(hidden, _TIME - 1, dim=2, layer=convolution, memory=memory)
+            step = F.silu(norm(convolution(F.pad(known, (_LAG // 2, _LAG // 2)))))
             hidden = step if k == 0 else hidden + step
         n_recordings, _, n_pairs, _ = gcc.shape
         return self.correction(hidden).unflatten(0, (n_recordings, n_pairs))[:, :, 0].transpose(1, 2)

@@ -1,10 +1,13 @@
 """Neural-SRP: one convolutional recurrent network per microphone pair, summed like steered power; supervised."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from doatrack.networks.folded_block import can_be_folded, folded_block
 from doatrack.networks.pair_encoder import fill_pooling_windows
+from doatrack.networks.pooled_stream import PooledStream, StreamedBlock, pooled_look_ahead
 
 __all__ = ["NEURAL_SRP_LAGS", "NeuralSRP"]
 
@@ -85,9 +88,26 @@ class NeuralSRP(nn.Module):
         padded = fill_pooling_windows(gcc, _TIME_POOLING)
         hidden = padded.transpose(1, 2).reshape(n_recordings * n_pairs, 1, -1, n_lags)
         hidden = torch.tanh(self.gru(self._convolved(hidden).transpose(1, 2).flatten(2))[0])
-        place = positions.repeat(n_recordings, 1)[:, None].expand(-1, hidden.shape[1], -1)
+        return self.summed_states(hidden.unflatten(0, (n_recordings, n_pairs)), positions)
+
+    def summed_states(self, hidden: Tensor, positions: Tensor) -> Tensor:
+        """Return the sum over pairs (n_recordings, n_pooled, width) of hidden states (n_recordings, n_pairs, ...)."""
+        place = positions[:, None].expand(len(hidden), -1, hidden.shape[2], -1)
         features: Tensor = self.fnn_pairwise(torch.cat([hidden, place], dim=-1))
-        return features.unflatten(0, (n_recordings, n_pairs)).sum(dim=1)
+        return features.sum(dim=1)
+
+    def streamed(self) -> PooledStream:
+        """Return what makes hidden states of correlations that come in parts."""
+        parts = ((block.conv, block.bn, block.activation, block.pool) for block in self._each_block())
+        return PooledStream((StreamedBlock(*part) for part in parts), self.gru, _TIME_POOLING)
+
+    @property
+    def look_ahead(self) -> int:
+        """The number of later frames that a frame's answer depends on, where it is brought back to the frames."""
+        return pooled_look_ahead(_TIME_POOLING, len(self.conv_block_list))
+
+    def _each_block(self) -> "Iterator[_Block]":
+        yield from self.conv_block_list  # type: ignore[misc]
 
     def _convolved(self, images: Tensor) -> Tensor:
         """Return what the convolutions make of (n_rows, 1, n_frames, n_lags): the same for long ones, in parts."""

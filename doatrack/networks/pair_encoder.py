@@ -1,5 +1,7 @@
 """The paper's encoder: one convolutional recurrent network shared by all pairs."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,6 +10,8 @@ from doatrack.distributions.mixture import VonMisesFisherMixture
 from doatrack.distributions.von_mises_fisher import VonMisesFisher
 from doatrack.networks.folded_block import can_be_folded, folded_block
 from doatrack.networks.pair_geometry import PairGeometry
+from doatrack.networks.pooled_stream import PooledStream, StreamedBlock, pooled_look_ahead
+from doatrack.networks.precision import full_precision
 
 __all__ = ["PairEncoder", "fill_pooling_windows"]
 
@@ -99,8 +103,35 @@ class PairEncoder(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, place)
         hidden = torch.tanh(self.recurrent(hidden.transpose(1, 2).flatten(2))[0])
-        pooled = self.perceptron(hidden).unflatten(0, (n_recordings, n_pairs)).mean(dim=1)
-        trunk = self.trunk(pooled)
+        return self.posterior(hidden.unflatten(0, (n_recordings, n_pairs)))
+
+    def posterior(self, hidden: Tensor) -> VonMisesFisher | VonMisesFisherMixture:
+        """Return the posterior of hidden states (n_recordings, n_pairs, n_pooled, recurrent_width) of all pairs."""
+        trunk = self.trunk(self.perceptron(hidden).mean(dim=1)).float()
+        with full_precision(trunk):
+            return self._posterior(trunk)
+
+    def streamed(self, geometry: PairGeometry) -> PooledStream:
+        """Return what makes hidden states of correlations that come in parts."""
+        place = _POSITION_SCALE * geometry.positions
+        return PooledStream(
+            (
+                StreamedBlock(block.convolution, block.norm, block.activation, block.pool, block.metadata(place))
+                for block in self._each_block()
+            ),
+            self.recurrent,
+            self.time_pooling,
+        )
+
+    @property
+    def look_ahead(self) -> int:
+        """The number of later frames that a frame's answer depends on, where it is brought back to the frames."""
+        return pooled_look_ahead(self.time_pooling, len(self.blocks))
+
+    def _each_block(self) -> "Iterator[_Block]":
+        yield from self.blocks  # type: ignore[misc]
+
+    def _posterior(self, trunk: Tensor) -> VonMisesFisher | VonMisesFisherMixture:
         direction = F.normalize(self.direction_head(trunk).unflatten(-1, (self.n_sources, 3)), dim=-1, eps=1e-6)
         concentration = F.softplus(self.concentration_head(trunk)).clamp(max=_LARGEST_CONCENTRATION)
         if self.n_sources > 1:
@@ -128,7 +159,9 @@ def fill_pooling_windows(values: Tensor, time_pooling: int) -> Tensor:
     if torch.compiler.is_compiling():
         # a traced graph takes any number of frames, full windows or not
         known = torch.arange(values.shape[1], device=values.device)
-        filled = torch.arange(time_pooling * ((values.shape[1] + time_pooling - 1) // time_pooling), device=values.device)
+        filled = torch.arange(
+            time_pooling * ((values.shape[1] + time_pooling - 1) // time_pooling), device=values.device
+        )
         return values[:, torch.minimum(filled, known[-1])]
     missing = -values.shape[1] % time_pooling
     if not missing:

@@ -1,7 +1,6 @@
 """A tracker fed with sound as it comes."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,51 +8,76 @@ from numpy.typing import ArrayLike, NDArray
 from doatrack._validation import check_int, check_waveform
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import FrameSettings
-from doatrack.tracking import Track
+from doatrack.tracking import MultiTrack, Track
 
-__all__ = ["Stream"]
+__all__ = ["SoundTracker", "Stream"]
+
+
+class SoundTracker(Protocol):
+    """What a stream hands its sound to."""
+
+    look_ahead_s: float
+
+    def push(self, samples: NDArray[np.float32]) -> Track | MultiTrack:
+        """Take samples (n_mics, n_samples), and return the frames that are known now."""
+
+    def gap(self, n_samples: int) -> Track | MultiTrack:
+        """Let time go on by lost samples, and return the frames that are known now."""
+
+    def finish(self) -> Track | MultiTrack:
+        """Return the frames that were held back."""
 
 
 class Stream:
-    """A tracker fed with sound as it comes. Made by `tracker.stream()`.
+    """A tracker fed with sound as it comes, chunk by chunk of any length. Made by `tracker.stream()`.
 
-    (First version: the interface; it computes every frame anew from all samples.)
+    All frames that it returns, one after the other, are those of `tracker.track` on the same samples with the same
+    smoothing, whatever the lengths of the chunks. What it keeps does not grow with time. A chunk that is refused leaves
+    it as it was.
+
+    Parameters
+    ----------
+    tracker : SoundTracker
+        What the sound goes to; `tracker.stream()` makes it.
+    frames : FrameSettings
+    n_mics : int
 
     Examples
     --------
     >>> from doatrack import MicArray, SRPPHAT
     >>> array = MicArray.from_preset("tetrahedron_4")
-    >>> stream = SRPPHAT(n_directions=200).fit(np.zeros((4, 4096)), array).stream()
-    >>> stream.push(np.zeros((4, 5000), np.float32)).n_frames, stream.gap(3000).n_frames, stream.n_samples
-    (1, 1, 8000)
+    >>> tracker = SRPPHAT(n_directions=200, causal=True).fit(np.zeros((4, 4096)), array)
+    >>> stream = tracker.stream()
+    >>> stream.push(np.zeros((4, 5000), np.float32)).times.tolist()
+    [0.128]
+    >>> stream.gap(3000).n_frames, stream.finish().n_frames, stream.n_samples, stream.latency_s
+    (1, 0, 8000, 0.448)
     """
 
-    def __init__(self, track: Callable[[NDArray[np.float32]], Any], frames: FrameSettings, n_mics: int) -> None:
-        self._track, self._frames, self._n_mics = track, frames, n_mics
-        self._samples = np.zeros((n_mics, 0), np.float32)
-        self._known = np.zeros(0, bool)
-        self._given = 0
+    def __init__(self, tracker: SoundTracker, frames: FrameSettings, n_mics: int) -> None:
+        self._tracker, self._frames, self._n_mics = tracker, frames, n_mics
+        self._n_samples = self._n_frames = 0
         self._finished = False
 
     @property
     def look_ahead_s(self) -> float:
-        """Sound after the end of a frame that its answer waits for, in seconds."""
-        return 0.0
+        """How much sound after the end of a frame its answer waits for at most, in seconds."""
+        return self._tracker.look_ahead_s
 
     @property
     def latency_s(self) -> float:
-        """From a sound's start to its frame's answer at most: window, hop and look-ahead, in seconds."""
+        """From a sound to the answer of the first frame that holds it at most: window, hop and look-ahead."""
         return (self._frames.win_length + self._frames.hop_length) / self._frames.sample_rate + self.look_ahead_s
 
     @property
     def n_samples(self) -> int:
-        """Samples taken so far, lost ones included."""
-        return self._samples.shape[1]
+        """Samples since the start, lost ones too."""
+        return self._n_samples
 
     @property
     def n_frames(self) -> int:
-        """Frames given out so far."""
-        return self._given
+        """Frames returned so far."""
+        return self._n_frames
 
     @property
     def n_mics(self) -> int:
@@ -65,52 +89,71 @@ class Stream:
         """In Hz."""
         return self._frames.sample_rate
 
-    def push(self, chunk: ArrayLike) -> Track:
-        """Take samples, and return the frames that they complete.
+    def push(self, chunk: ArrayLike) -> Track | MultiTrack:
+        """Take samples, and return the frames that are known now.
 
         Parameters
         ----------
         chunk : array-like of shape (n_mics, n_samples)
-            Any number of samples, 0 too.
+            The next samples, any number of them, 0 too; full scale is 1 (integers are scaled by their range).
+
+        Returns
+        -------
+        Track, or MultiTrack for several sources
+            With times in seconds since the start of the stream; it may have no frame.
+
+        Raises
+        ------
+        InvalidInputError
+            If the chunk has another number of channels, is no array of real numbers or holds NaN or infinity, and after
+            `finish`. The stream is as before: go on with the next chunk, and `gap` for the samples of this one.
         """
         self._check_open()
-        return self._take(check_waveform(chunk, self._n_mics, name="chunk"), known=True)
+        samples = check_waveform(chunk, self._n_mics, name="chunk")
+        self._n_samples += samples.shape[1]
+        return self._counted(self._tracker.push(samples))
 
-    def gap(self, n_samples: int) -> Track:
-        """Let time go on by samples that were lost, and return the frames that end with it."""
+    def gap(self, n_samples: int) -> Track | MultiTrack:
+        """Let time go on by samples that were lost, and return the frames that are known now.
+
+        Frames that overlap the gap are inactive: the filter predicts them, without it they point nowhere (NaN). The
+        noise that was learned stays; networks begin anew after the gap.
+
+        Parameters
+        ----------
+        n_samples : int
+            At least 0.
+
+        Raises
+        ------
+        InvalidInputError
+            If the number is negative or none, and after `finish`.
+        """
         self._check_open()
         count = check_int("n_samples", n_samples, 0)
-        return self._take(np.zeros((self._n_mics, count), np.float32), known=False)
+        if count == 0:
+            return self._counted(self._tracker.push(np.zeros((self._n_mics, 0), np.float32)))
+        self._n_samples += count
+        return self._counted(self._tracker.gap(count))
 
-    def finish(self) -> Track:
-        """Return the frames that were held back; nothing can be pushed any more."""
+    def finish(self) -> Track | MultiTrack:
+        """Return the frames that were held back by the look-ahead, as the recording is at its end.
+
+        Raises
+        ------
+        InvalidInputError
+            If the stream was finished before.
+        """
         self._check_open()
         self._finished = True
-        return self._new(self._given)
+        return self._counted(self._tracker.finish())
 
     def _check_open(self) -> None:
         if self._finished:
-            raise InvalidInputError("The stream was finished and takes no more sound. Start another one with stream().")
+            raise InvalidInputError(
+                "The stream was finished and takes no more sound. tracker.stream() starts another one."
+            )
 
-    def _take(self, samples: NDArray[np.float32], *, known: bool) -> Track:
-        self._samples = np.concatenate([self._samples, samples], axis=1)
-        self._known = np.concatenate([self._known, np.full(samples.shape[1], known)])
-        return self._new(self._frames.count(self.n_samples))
-
-    def _new(self, n_frames: int) -> Track:
-        first, self._given = self._given, n_frames
-        if first == n_frames:
-            return Track(np.zeros(0), np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros(0, bool))
-        track = self._track(self._samples)
-        heard = self._known[
-            np.arange(first, n_frames)[:, None] * self._frames.hop_length + np.arange(self._frames.win_length)
-        ].all(axis=1)
-        rows = slice(first, n_frames)
-        return Track(
-            track.times[rows],
-            track.doa[rows],
-            track.concentration[rows],
-            track.credible_angle[rows],
-            track.activity[rows] & heard,
-            track.ambiguity,
-        )
+    def _counted(self, track: Track | MultiTrack) -> Track | MultiTrack:
+        self._n_frames += track.n_frames
+        return track

@@ -12,6 +12,7 @@ from doatrack.tracking.learning import MotionFit, learn_motion
 from doatrack.tracking.motion import Motion, MotionModel, SwitchingMotion
 from doatrack.tracking.multi_track import MultiTrack
 from doatrack.tracking.observations import robust_log_likelihood
+from doatrack.tracking.online import OnlineFilter
 from doatrack.tracking.several_sources import link_sources, sources_filter, sources_smoother
 from doatrack.tracking.track import Track
 from doatrack.tracking.track_files import is_track_csv
@@ -23,6 +24,7 @@ __all__ = [
     "MotionFit",
     "MotionModel",
     "MultiTrack",
+    "OnlineFilter",
     "SwitchingMotion",
     "Track",
     "Transition",

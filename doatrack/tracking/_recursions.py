@@ -57,15 +57,21 @@ def check_activity(activity: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
     return weights
 
 
-def forward_states(evidence: NDArray[Any], transition: Transition) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the filter's log probabilities of states, and what each frame adds to the log evidence."""
+def forward_states(
+    evidence: NDArray[Any], transition: Transition, before: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the filter's log probabilities of states, and what each frame adds to the log evidence.
+
+    `before` is the last row of what it returned for the frames before; None: these are the first.
+    """
     batch = evidence.shape[1 : evidence.ndim - len(transition.state_shape)]
     logs = np.empty((len(evidence), *batch, *transition.state_shape), evidence.dtype)
     added = np.empty((len(evidence), *batch))
     prediction = np.broadcast_to(transition.initial.astype(evidence.dtype), logs.shape[1:])
     for frame, row in enumerate(evidence):
-        if frame > 0:
-            prediction = transition.forward(np.exp(logs[frame - 1]))
+        previous = logs[frame - 1] if frame > 0 else before
+        if previous is not None:
+            prediction = transition.forward(np.exp(previous))
         # in the log domain, so that a likelihood may contradict the prediction by any factor
         logs[frame], added[frame] = _normalise(safe_log(prediction) + row, transition)
     return logs, added

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from doatrack.estimators._inference import _TEMPERATURE, FrameInference
+from doatrack.estimators._inference import MAP_TEMPERATURE, MapHead
 from doatrack.features import srp_map
+from doatrack.features.constant_product import ConstantProduct
 from doatrack.geometry import DirectionGrid
 from doatrack.networks import MapEncoder, PairGeometry, PhysicsDecoder
 
@@ -74,25 +75,16 @@ def test_context_follows_the_number_of_layers(geometry, generator, seeded, n_lay
     assert 15 - int(reached.min()) == encoder.context == 3 * n_layers
 
 
-class Stream:
-    """Blocks of correlations as `FeatureStream` gives them."""
-
-    def __init__(self, gcc, sizes):
-        self.n_frames, self._gcc, self._sizes = len(gcc), gcc, sizes
-
-    def __iter__(self):
-        return iter(self._gcc.split(self._sizes))
-
-
 @pytest.mark.parametrize("sizes", [[1] * 150, [2, 148], [63, 87], [100, 50]])
 def test_blocks_give_the_answer_of_the_whole(geometry, generator, trained, sizes):
     gcc = correlations(geometry, 150, generator)
     with torch.no_grad():
         whole = trained(gcc, geometry)
-    inference = FrameInference(trained, PhysicsDecoder(), geometry)
-    doa, concentration, _, _ = inference.run(Stream(gcc[0], sizes), None)
+        head = MapHead(trained, PhysicsDecoder(), geometry, ConstantProduct(geometry.steering()))
+        frames = [part for rows in gcc[0].split(sizes) for part in head.push(rows, np.ones(len(rows), dtype=bool))]
+    doa, concentration = (np.concatenate([getattr(f, name) for f in frames]) for name in ("doa", "concentration"))
     assert np.allclose(doa, whole.mean_direction[0].numpy(), atol=1e-4)
-    claimed = whole.tempered(_TEMPERATURE).concentration[0]
+    claimed = whole.tempered(MAP_TEMPERATURE).concentration[0]
     assert np.allclose(concentration, claimed.numpy(), rtol=1e-3)
 
 

@@ -1,0 +1,185 @@
+"""What every tracker is made of inside: frames, tables, and the step from sound to joined frames."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from doatrack._validation import check_bool, check_choice, check_int, check_real
+from doatrack.audio.recordings import Recordings, Signals
+from doatrack.distributions import ConeCalibration
+from doatrack.estimators._arguments import align_truth
+from doatrack.estimators._claims import believed, name_of
+from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._frame_source import FrameHead, FrameSource
+from doatrack.estimators._one_side import one_side, one_side_of_map
+from doatrack.estimators._several_sources import follow_sources, peaks_of_frames
+from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_frames, transition_of
+from doatrack.exceptions import InvalidInputError
+from doatrack.features import WINDOWS, FeatureStream, FrameSettings
+from doatrack.geometry import DirectionGrid, MicArray
+from doatrack.tracking import MotionModel, SwitchingMotion, Transition
+
+__all__ = ["TrackerCore"]
+
+_T = TypeVar("_T")
+
+
+class TrackerCore(BaseEstimator):
+    """From sound to frames, joined by the motion model where that is wanted; nothing of it is public."""
+
+    array: MicArray | None
+    sample_rate: int
+    win_length: int
+    hop_length: int
+    window: str
+    speed_of_sound: float
+    motion: MotionModel | SwitchingMotion | None
+    causal: bool
+    n_sources: int = 1
+    calibration_: dict[str, ConeCalibration]
+    _claims = True
+    """Whether concentrations mean something before `calibrate`."""
+    _sources_from_maps = False
+    """Whether several sources are the separated peaks of the log-likelihoods that heads give."""
+    array_: MicArray
+    grid_: DirectionGrid
+
+    def frame_times(self, n_frames: int) -> NDArray[np.float64]:
+        """Return the centres of the first `n_frames` frames in seconds."""
+        return self._frames().times(n_frames)
+
+    def _frames(self) -> FrameSettings:
+        return FrameSettings(self.sample_rate, self.win_length, self.hop_length, self.window)
+
+    def _recordings(self, signals: Signals) -> Recordings:
+        check_is_fitted(self)
+        return Recordings(signals, self.array_.n_mics, self.sample_rate)
+
+    def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
+        """Return the frames of one recording, joined by the motion model where that is wanted."""
+        check_smoothing(smoothing)
+        several = self._sources_from_maps and self.n_sources > 1
+        frames = self._estimate(recordings, index, maps=several or smoothing is not None)
+        if not several:
+            return self._believed(self._one_source(frames, smoothing), smoothing)
+        if smoothing is None:
+            return peaks_of_frames(frames, self.grid_, self.n_sources, refine=getattr(self, "refine", True))
+        return follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
+
+    def _one_source(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
+        """Return the frames of one source, joined where that is wanted, with the uncertainty that is claimed."""
+        if smoothing is None:
+            return one_side(frames, self.array_, self.grid_)
+        if frames.log_likelihood is None:
+            frames = self._believed(frames, None)
+        frames = one_side_of_map(frames, self.array_, self.grid_)
+        joined = join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing)
+        return one_side(joined, self.array_, self.grid_)
+
+    def _believed(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
+        """Return the frames with the uncertainty that `calibrate` found for this way of joining them."""
+        return believed(frames, self.calibration_.get(name_of(smoothing)), claims=self._claims or smoothing is not None)
+
+    def _transition(self, own_grid: bool) -> Transition:
+        """Return the motion of one frame, built once for as long as grid, hop and motion stay the same."""
+        grid = self.grid_ if own_grid else None
+        step_s = self.hop_length / self.sample_rate
+        key = (None if grid is None else grid.directions.tobytes(), step_s, self.motion)
+        kept = self.__dict__.get("_motion_table")
+        if kept is None or kept[0] != key:
+            kept = self._motion_table = (key, transition_of(self.motion, grid, step_s))
+        return kept[1]
+
+    def _too_short(self, recordings: Recordings, index: int) -> Any:
+        raise InvalidInputError(
+            f"{recordings.name(index)} must be at least one frame long, {self.win_length} samples "
+            f"({self.win_length / self.sample_rate:.3g} s). Record longer, or choose a smaller win_length."
+        )
+
+    def _align(self, truth: Any, frames: FrameEstimates, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return align_truth(truth, self.frame_times(len(frames.doa)), frames.activity, name)
+
+    def _check_parameters(self) -> None:
+        check_int("sample_rate", self.sample_rate, 1000)
+        check_int("win_length", self.win_length, 16)
+        check_int("hop_length", self.hop_length, 1)
+        check_choice("window", self.window, WINDOWS)
+        check_real("speed_of_sound", self.speed_of_sound, 100.0, 10000.0)
+        check_int("n_sources", self.n_sources, 1)
+        check_bool("causal", self.causal)
+        if self.motion is not None and not isinstance(self.motion, (MotionModel, SwitchingMotion)):
+            raise InvalidInputError(
+                "motion must be a doatrack.tracking.MotionModel, a SwitchingMotion, or None for the usual one, "
+                f"got {self.motion!r}."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_tables", None)
+        state.pop("_motion_table", None)
+        return state
+
+    def _tables_for(self, build: Callable[[Any], _T]) -> _T:
+        """Return what follows from array, grid and parameters, computed once for as long as these stay the same."""
+        key = repr((self.get_params(deep=False), self.array_.positions.tolist()))
+        kept = self.__dict__.get("_tables")
+        if kept is None or kept[0] != key:
+            self.grid_ = self._search_grid()
+            kept = self._tables = (key, build(self))
+        return kept[1]
+
+    def _forget_tables(self) -> None:
+        """Drop what is computed from array and parameters."""
+        self.__dict__.pop("_tables", None)
+        self.__dict__.pop("_motion_table", None)
+
+    def _search_grid(self) -> DirectionGrid:
+        """Return the candidate directions that the parameters ask for."""
+        raise NotImplementedError
+
+    def _moved(self) -> None:
+        """Tell what no longer holds after a move to another array."""
+
+    def _fit(
+        self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
+    ) -> None:
+        raise NotImplementedError
+
+    def _estimate(
+        self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
+    ) -> FrameEstimates:
+        """Return the frames of one recording; evidence and log-likelihood need be there where they are asked for."""
+        return self._collected(recordings, index, lambda: self._head(evidence=evidence, maps=maps))
+
+    def _collected(self, recordings: Recordings, index: int, start: Callable[[], FrameHead]) -> FrameEstimates:
+        """Return what heads make of the frames of one recording, read block by block."""
+        source = FrameSource(self._feature_stream(), start, prompt=False)
+        found = [part for block in recordings.blocks(index) for part in source.push(block)] + source.finish()
+        parts = [part for part in found if isinstance(part, FrameEstimates)]
+        return FrameEstimates.joined(parts) if parts else self._too_short(recordings, index)
+
+    def _feature_stream(self) -> FeatureStream:
+        """Return what makes features of sound as it comes."""
+        raise NotImplementedError
+
+    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+        """Return what makes frames of features as they come.
+
+        An estimator without maps gives no log-likelihood, and is smoothed by its directions and concentrations.
+        """
+        raise NotImplementedError
+
+    def _makes_maps(self) -> bool:
+        """Return whether frames come with log-likelihoods over the estimator's own grid, where these are asked for."""
+        return self._sources_from_maps
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what was learned: JSON values and arrays."""
+        return {}, {}
+
+    def _restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Set what `_state` returned; `array_` is already there."""

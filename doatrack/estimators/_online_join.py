@@ -1,0 +1,86 @@
+"""Joining frames with those before them, as they come; what is said of frames that were lost."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from doatrack.distributions import credible_angle
+from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._smoothing import log_likelihood_of
+from doatrack.tracking import OnlineFilter, Transition, posterior_directions
+
+__all__ = ["FilterJoin", "NoJoin", "OnlineJoin"]
+
+_Step = Callable[[FrameEstimates], FrameEstimates]
+
+
+class OnlineJoin(Protocol):
+    """What follows the estimates of single frames."""
+
+    def push(self, frames: FrameEstimates) -> FrameEstimates:
+        """Return the next frames, given those before."""
+
+    def lost(self, n_frames: int) -> FrameEstimates:
+        """Return frames of which nothing was heard."""
+
+
+class NoJoin:
+    """Each frame as the method hears it; lost ones point nowhere.
+
+    Parameters
+    ----------
+    after : callable
+        What is done to all frames.
+    """
+
+    def __init__(self, after: _Step) -> None:
+        self._after = after
+
+    def push(self, frames: FrameEstimates) -> FrameEstimates:
+        return self._after(frames)
+
+    def lost(self, n_frames: int) -> FrameEstimates:
+        unknown = np.full(n_frames, np.nan)
+        return FrameEstimates(np.full((n_frames, 3), np.nan), unknown, unknown, unknown == 0, unknown)
+
+
+class FilterJoin:
+    """The filter, frame by frame; lost frames are predicted from those before.
+
+    Parameters
+    ----------
+    transition : Transition
+    before, after : callable
+        What is done to frames before the filter, and after.
+    """
+
+    def __init__(self, transition: Transition, before: _Step, after: _Step) -> None:
+        self._filter, self._before, self._after = OnlineFilter(transition), before, after
+
+    def push(self, frames: FrameEstimates) -> FrameEstimates:
+        heard = self._before(frames)
+        likelihood = log_likelihood_of(heard, self._filter.transition.grid)
+        return self._after(self._placed(heard, self._filter.update(likelihood, heard.activity)))
+
+    def lost(self, n_frames: int) -> FrameEstimates:
+        posterior = self._filter.predict(n_frames)
+        unknown = np.full(len(posterior), np.nan)
+        nowhere = FrameEstimates(np.zeros((len(posterior), 3)), unknown, unknown, unknown == 0, unknown)
+        known = self._after(self._placed(nowhere, posterior))
+        rows = np.minimum(np.arange(n_frames), len(posterior) - 1)
+        return FrameEstimates(
+            known.doa[rows],
+            known.concentration[rows],
+            known.credible_angle[rows],
+            known.activity[rows],
+            known.evidence[rows],
+        )
+
+    def _placed(self, frames: FrameEstimates, posterior: NDArray[np.float64]) -> FrameEstimates:
+        doa, concentration = posterior_directions(posterior, self._filter.transition.grid)
+        angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
+        return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle)
