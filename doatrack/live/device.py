@@ -183,7 +183,7 @@ class DeviceSource(Source):
         self._n_heard += n + n_lost
         self._counted_until = now
         events += self._monitor.heard(self._n_heard, now)
-        self._feed.put(np.ascontiguousarray(data.T), n_lost, tuple(events))
+        self._feed.put(data.T.copy(), n_lost, tuple(events))  # PortAudio uses its memory again
 
     def _lost_before(self, n: int, device_time: float, now: float, overflow: bool) -> int:
         """Return how many samples are missing before a block, by the device's clock or else by ours."""
