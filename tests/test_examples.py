@@ -27,8 +27,11 @@ SMALL = {  # options, what the output must say, files
 }
 
 
+ELSEWHERE = {"track_onnx"}  # needs a model: tests/export/test_example.py
+
+
 def test_every_example_is_tried():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SMALL)
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SMALL) | ELSEWHERE
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))

@@ -1,0 +1,276 @@
+"""Follow a source with numpy and onnxruntime only: an exported tracker, a WAV file, no torch and no doatrack.
+
+Run it: python examples/track_onnx.py model.onnx recording.wav --out track.csv, after
+"doatrack export nao_head_12 --out model.onnx". Copy it: whatever it needs to know is in the model's metadata.
+
+The model starts from correlations of microphone pairs. What comes before it is written out here: frames, spectra,
+noise, weights, correlations (docs/features.md has the formulae), and the detector of sound.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import wave
+
+import numpy as np
+import onnxruntime
+
+LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, the latter of the sample rate
+PSEUDO_SNAPSHOTS, LEAST_WEIGHT = 8.0, 1e-3
+PAST_DECAYS, FRAMES_AT_ONCE = 7.0, 8
+BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
+MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("recording", help="WAV of 16 bits; other files where soundfile is installed")
+    parser.add_argument("--channels", help="which ones are the microphones, counted from 1: 2,3,4,5")
+    parser.add_argument("--out", default="track.csv")
+    options = parser.parse_args()
+
+    session = onnxruntime.InferenceSession(options.model, providers=["CPUExecutionProvider"])
+    known = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    rate, waveform = read(options.recording)
+    if options.channels:
+        waveform = waveform[[int(channel) - 1 for channel in options.channels.split(",")]]
+    if rate != known["sample_rate"] or len(waveform) != len(known["mic_positions"]):
+        raise SystemExit(
+            f"The model takes {len(known['mic_positions'])} channels at {known['sample_rate']} Hz, got {len(waveform)} "
+            f"at {rate} Hz. Choose --channels, or resample first."
+        )
+    n_frames = 1 + (waveform.shape[1] - known["win_length"]) // known["hop_length"]
+    if n_frames < 1:
+        raise SystemExit(f"The recording must be at least {known['win_length']} samples long.")
+    activity = sound_activity(waveform, n_frames, known)
+    inputs = {"correlations": correlations(waveform[known["channel_order"]], n_frames, known)[None]}
+    if "activity" in [one.name for one in session.get_inputs()]:
+        inputs["activity"] = activity.astype(np.float32)[None]
+    names = [one.name for one in session.get_outputs()]
+    answer = dict(zip(names, (value[0] for value in session.run(None, inputs)), strict=True))
+    doa = answer["doa"] / np.linalg.norm(answer["doa"], axis=1, keepdims=True)
+    write(options.out, doa, *believed(answer.get("concentration"), n_frames, known), activity, known)
+    print(f"{n_frames} frames, {activity.sum()} with sound, by {known['estimator']}: {options.out}")
+
+
+def read(path):
+    """Return the sample rate and the waveform (n_channels, n_samples), between -1 and 1."""
+    try:
+        with wave.open(path, "rb") as file:
+            if file.getsampwidth() != 2:
+                raise wave.Error("not of 16 bits")
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
+            return file.getframerate(), np.ascontiguousarray(samples.T).astype(np.float32) / 32768
+    except wave.Error:
+        import soundfile
+
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        return rate, np.ascontiguousarray(samples.T)
+
+
+def correlations(waveform, n_frames, known):
+    """Return the model's input (n_frames, n_pairs, n_columns) of channels in the model's order."""
+    features = known["features"]
+    if features["causal"]:
+        raise SystemExit(
+            "This example learns noise from whole spans of a recording; the model wants earlier sound only."
+        )
+    rows = phat(waveform, known) if features["weighting"] == "phat" else weighted(waveform, n_frames, known)
+    if features["pair_weighting"] == "baseline":
+        place = np.array(known["mic_positions"])[known["channel_order"]]
+        first, second = np.array(known["mic_pairs"]).T
+        length = np.linalg.norm(place[first] - place[second], axis=1)
+        rows = rows * (length / length.mean())[:, None]
+    average = features["average_frames"]
+    if average > 1:
+        rows = np.stack([rows[max(0, k - average + 1) : k + 1].mean(axis=0) for k in range(n_frames)])
+    return rows.astype(np.float32)
+
+
+def phat(waveform, known):
+    """Return GCC-PHAT: every frequency of the whole frame counts alike."""
+    length = known["win_length"]
+    window = hann(length) if known["window"] == "hann" else np.ones(length, np.float32)
+    spectra = np.fft.rfft(cut(waveform, length, known["hop_length"]) * window).transpose(1, 0, 2)
+    magnitude = np.abs(spectra)
+    white = spectra / np.maximum(magnitude, 1e-6 * magnitude.max(axis=-1, keepdims=True) + 1e-30)
+    first, second = np.array(known["mic_pairs"]).T
+    band = known["features"]["freq_range_hz"]
+    bins = slice(0, length // 2 + 1) if band is None else inside(band, length, known["sample_rate"])
+    transform = lag_transform(known, length, bins)
+    if band is not None:
+        transform *= length / 2 / len(transform)
+    # frame by frame: cross-spectra of all pairs are large
+    return np.stack([((frame[first] * frame[second].conj())[:, bins] @ transform).real for frame in white])
+
+
+def weighted(waveform, n_frames, known):
+    """Return correlations of snapshots weighted by what rises above noise and reverberation, noise made white."""
+    features, rate, hop = known["features"], known["sample_rate"], known["hop_length"]
+    length = min(features["snapshot_length"] or max(16, known["win_length"] // 4), known["win_length"])
+    step = max(1, length // 4)
+    bins = inside(features["freq_range_hz"] or (LOWEST_HZ, HIGHEST_SHARE * rate), length, rate)
+    spectra = np.fft.rfft(cut(waveform, length, step) * hann(length))[:, :, bins].transpose(2, 1, 0)
+    transform = lag_transform(known, length, bins) * np.float32(length / 2 / spectra.shape[0])
+    past_s = features["reverberation_delay_s"] + PAST_DECAYS * features["reverberation_decay_s"]
+    past = math.ceil(math.ceil(past_s * rate / hop) * hop / step)
+    span = max(1, round(features["statistics_s"] * rate / hop))
+    n_span = 1 + ((span - 1) * hop + known["win_length"] - length) // step
+    parts = []
+    for start in range(0, n_frames, span):
+        stop = min(start + span, n_frames)
+        last = 1 + ((stop - 1) * hop + known["win_length"] - length) // step
+        whitening, floor = noise_of(spectra[:, max(0, last - n_span) : last], features)
+        for k in range(start, stop, FRAMES_AT_ONCE):
+            frames = np.arange(k, min(k + FRAMES_AT_ONCE, stop)) * hop
+            before = max(0, k * hop // step - past)
+            first = -(-frames // step) - before
+            after = (frames + known["win_length"] - length) // step + 1 - before
+            heard = spectra[:, before : before + after[-1]]
+            parts.append(of_frames(heard, whitening, floor, first, after, step / rate, transform, known))
+    return np.concatenate(parts)
+
+
+def noise_of(spectra, features):
+    """Return the whitening (n_freq, n_mics, n_mics) and floor (n_freq,) of snapshots (n_freq, n_snapshots, n_mics)."""
+    heard = (spectra != 0).any(axis=(0, 2))
+    if heard.any() and not heard.all():
+        spectra = spectra[:, heard]
+    unit = np.eye(spectra.shape[2], dtype=np.complex64)
+    whitening = np.broadcast_to(unit, (len(spectra), *unit.shape))
+    if features["weighting"] == "whitened":
+        power = (np.abs(spectra) ** 2).mean(axis=2)
+        quiet = power <= np.quantile(power, features["noise_quantile"], axis=1, keepdims=True).astype(np.float32)
+        chosen, count = spectra * quiet[..., None], quiet.sum(axis=1)[:, None, None]
+        covariance = chosen.mT @ chosen.conj() / count
+        level = np.trace(covariance, axis1=1, axis2=2).real[:, None, None] / len(unit)
+        share = np.where(level > 1e-12 * max(power.mean(), 1e-30), count / (count + PSEUDO_SNAPSHOTS), 0.0)
+        covariance = share * covariance / np.maximum(level, 1e-30) + (1 - share) * unit
+        inverse = np.linalg.inv((covariance + features["loading"] * unit).astype(np.complex64))
+        whitening = inverse * (len(unit) / np.trace(inverse, axis1=1, axis2=2).real)[:, None, None]
+    power = whitened_power(spectra, spectra @ whitening.mT)
+    return whitening, np.quantile(power, features["floor_quantile"], axis=1).astype(np.float32)
+
+
+def of_frames(spectra, whitening, floor, first, after, step_s, transform, known):
+    """Return the correlations of frames from snapshots first to after - 1: numerators beside denominators."""
+    features, (left, right) = known["features"], np.array(known["mic_pairs"]).T
+    white = spectra @ whitening.mT
+    power = whitened_power(spectra, white)
+    delay = max(1, round(features["reverberation_delay_s"] / step_s))
+    decay = math.exp(-step_s / features["reverberation_decay_s"])
+    expected = features["reverberation_factor"] * reverberation(power, delay, decay)
+    weight = np.maximum(0, 1 - (features["floor_factor"] * floor[:, None] + expected) / np.maximum(power, 1e-30))
+    white = white * np.sqrt(weight / np.maximum(power, 1e-30))[..., None]
+    rows = []
+    for start, end in zip(first, after, strict=True):
+        part = white[:, start:end]
+        share = weight[:, start:end].mean(axis=1) + LEAST_WEIGHT
+        sides = part.mT @ part.conj() / (end - start), (share / share.mean())[:, None, None] * whitening
+        columns = []
+        for quadratic in sides:
+            own = np.trace(quadratic, axis1=1, axis2=2).real.mean()
+            cross = (quadratic[:, left, right].T @ transform).real
+            columns.append((own + 2 * len(left) * cross) / len(whitening[0]))
+        rows.append(np.concatenate(columns, axis=1))
+    return np.stack(rows)
+
+
+def whitened_power(spectra, white):
+    return np.maximum((spectra.conj() * white).sum(axis=-1).real, 0)
+
+
+def reverberation(power, delay, decay):
+    """Return the fading mean of the power (n_freq, n_snapshots) of at least `delay` snapshots ago."""
+    expected, state = np.zeros_like(power), np.zeros(len(power), power.dtype)
+    for k in range(delay, power.shape[1]):
+        state = decay * state + (1 - decay) * power[:, k - delay]
+        expected[:, k] = state
+    return expected
+
+
+def sound_activity(waveform, n_frames, known):
+    """Return which frames hold sound: a likelihood ratio over a floor of the last and next 1.5 s."""
+    rate, size = known["sample_rate"], round(BLOCK_S * known["sample_rate"])
+    power = (np.abs(np.fft.rfft(cut(waveform, size, size) * hann(size))) ** 2).mean(axis=0)
+    if len(power) == 0:
+        return np.zeros(n_frames, bool)
+    edges = np.geomspace(BANDS_HZ[0], min(BANDS_HZ[1], 0.45 * rate), N_BANDS + 1) * size / rate
+    limits = [(round(low), max(round(high), round(low) + 1)) for low, high in itertools.pairwise(edges)]
+    power = np.stack([power[:, low:high].mean(axis=1) for low, high in limits], axis=1).astype(float)
+    loudest = power.copy()
+    for k in range(1, len(power)):
+        loudest[k] = np.maximum(power[k], FORGET * loudest[k - 1])
+    smooth = around(power, 2, 2).mean(axis=-1)
+    floor = MINIMUM_BIAS * around(smooth, FLOOR_BLOCKS // 2, FLOOR_BLOCKS - FLOOR_BLOCKS // 2 - 1).min(axis=-1)
+    snr = np.maximum(power / (floor + 1e-6 * loudest.mean(axis=1, keepdims=True) + 1e-20), 1)
+    ratio = np.minimum((snr - np.log(snr) - 1).clip(max=5).mean(axis=1), 2.5 * THRESHOLD)
+    active = around(ratio, 1, 1).mean(axis=-1) > THRESHOLD
+    centres, reach = (
+        np.arange(n_frames) * known["hop_length"] + known["win_length"] / 2,
+        max(known["hop_length"], size) / 2,
+    )
+    low = np.clip(np.ceil((centres - reach) / size - 0.5).astype(int), 0, len(active) - 1)
+    high = np.clip(np.floor((centres + reach) / size - 0.5).astype(int) + 1, low + 1, max(len(active), 1))
+    return np.array([active[a:b].mean() >= 0.5 for a, b in zip(low, high, strict=True)])
+
+
+def around(values, back, ahead):
+    """Return the windows of earlier and later rows of each row, the first and last one held."""
+    held = np.concatenate([np.repeat(values[:1], back, axis=0), values, np.repeat(values[-1:], ahead, axis=0)])
+    return np.lib.stride_tricks.sliding_window_view(held, back + 1 + ahead, axis=0)
+
+
+def believed(concentration, n_frames, known):
+    """Return concentrations that may be believed, and the half-angles in radians of cones of 90 %."""
+    law = known["calibration"].get("frame")
+    if concentration is None or (law is None and not known["concentration_is_claimed"]):
+        return np.full(n_frames, np.nan), np.full(n_frames, np.nan)
+    claimed = concentration.astype(float)
+    if law is None:
+        law = {"scale": 1.0, "power": 1.0, "tail": 0.0, "levels": [0.0, 1.0]}
+    scaled = np.clip(law["scale"] * claimed ** law["power"], 1e-9, 1e9)
+    tail = max(law["tail"], 1e-12)
+    level = np.interp(0.9, np.linspace(0, 1, len(law["levels"])), law["levels"])
+    beyond = np.log1p(level * np.expm1(-np.log1p(2 * tail * scaled) / tail))
+    complement = np.clip(np.expm1(-tail * beyond) / (tail * scaled), 0, 2)
+    return scaled, 2 * np.arctan2(np.sqrt(complement), np.sqrt(2 - complement))
+
+
+def write(path, doa, concentration, angle, activity, known):
+    times = (np.arange(len(doa)) * known["hop_length"] + known["win_length"] / 2) / known["sample_rate"]
+    azimuth = np.degrees(np.arctan2(doa[:, 1], doa[:, 0]))
+    elevation = np.degrees(np.arctan2(doa[:, 2], np.hypot(doa[:, 0], doa[:, 1])))
+    columns = [times, *doa.T, azimuth, elevation, concentration, np.degrees(angle), activity]
+    header = "time_s,x,y,z,azimuth_deg,elevation_deg,concentration,credible_angle_deg,active"
+    np.savetxt(path, np.stack(columns, axis=1), fmt="%.9g", delimiter=",", header=header, comments="")
+
+
+def cut(waveform, length, step):
+    """Return pieces (n_channels, n_pieces, length) of a waveform."""
+    if waveform.shape[1] < length:
+        return np.zeros((len(waveform), 0, length), np.float32)
+    return np.lib.stride_tricks.sliding_window_view(waveform, length, axis=1)[:, ::step]
+
+
+def hann(length):
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+
+
+def inside(band_hz, length, rate):
+    """Return the bins of a DFT within a band, without 0 Hz and the Nyquist frequency."""
+    first, last = math.ceil(band_hz[0] * length / rate - 1e-9), math.floor(band_hz[1] * length / rate + 1e-9)
+    return slice(max(1, first), min(last, (length - 1) // 2) + 1)
+
+
+def lag_transform(known, length, bins):
+    """Return the matrix (n_freq, n_lags): one-sided cross-spectra times it have the correlations as real part."""
+    k = np.arange(length // 2 + 1)[bins]
+    weight = np.where((k == 0) | (2 * k == length), 1, 2) / length
+    return (weight[:, None] * np.exp(2j * np.pi / length * np.outer(k, known["lags"]))).astype(np.complex64)
+
+
+if __name__ == "__main__":
+    main()
