@@ -5,6 +5,7 @@ import pathlib
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,7 @@ from doatrack.cli._arguments import (
     resolve_array,
 )
 from doatrack.cli._run import running, say
-from doatrack.exceptions import InvalidInputError
+from doatrack.exceptions import InvalidInputError, LookAheadWarning
 
 if TYPE_CHECKING:
     from doatrack.estimators._smoothing import Smoothing
@@ -82,6 +83,10 @@ def run_live(
         typer.Option(metavar="WAY", help="How frames are joined: filter (each given the earlier ones) or none."),
     ] = "filter",
     features: FeaturesOption = None,
+    look_ahead: Annotated[
+        bool,
+        typer.Option("--look-ahead", help="Wait for later sound, seconds of it, as 'track --smoothing filter' does."),
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Write one JSON object per frame and event to standard output.")
     ] = False,
@@ -127,7 +132,7 @@ def run_live(
         picked = None if channels is None else parse_channels(channels)
         beside = array_beside(pathlib.Path(source)) if source is not None and wanted.is_file else None
         given = beside if array is None else resolve_array(array)
-        session = Trackers(method, model, azimuth, elevation, features).for_array(given).stream(smoothing=way)
+        session = _session(Trackers(method, model, azimuth, elevation, features).for_array(given), way, look_ahead)
         needed = session.n_mics if picked is None else max(picked) + 1
         with contextlib.ExitStack() as stack:
             opened = stack.enter_context(wanted.open(needed))
@@ -159,6 +164,13 @@ def _parse_joining(text: str) -> "Smoothing":
     if text == "smoother":
         raise InvalidInputError("--smoothing smoother needs the whole recording. Live, it is filter or none.")
     return parse_smoothing(text)
+
+
+def _session(tracker: Any, way: "Smoothing", look_ahead: bool) -> Any:
+    """Return a stream that waits for later sound only if that is wanted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LookAheadWarning)  # it was asked for
+        return tracker.set_params(causal=not look_ahead).stream(smoothing=way)
 
 
 def _outputs(stack: contextlib.ExitStack, json: bool) -> "list[Output]":

@@ -14,7 +14,7 @@ from doatrack.live._throttle import Throttle
 from doatrack.live.chunk import Chunk, Source
 from doatrack.live.intake import Intake, Span
 from doatrack.live.messages import LiveEvent, LiveFrame, frames_of
-from doatrack.tracking import Track
+from doatrack.tracking import MultiTrack, Track
 
 __all__ = ["LiveSession", "LiveSummary", "Output", "follow"]
 
@@ -39,13 +39,13 @@ class LiveSession(Protocol):
     def latency_s(self) -> float:
         """From sound to direction: window, hop and look-ahead, in seconds."""
 
-    def push(self, chunk: NDArray[np.float32], /) -> Track:
+    def push(self, chunk: NDArray[np.float32], /) -> Track | MultiTrack:
         """Return the frames that a chunk completes."""
 
-    def gap(self, n_samples: int, /) -> Track:
+    def gap(self, n_samples: int, /) -> Track | MultiTrack:
         """Return the frames that lost samples complete."""
 
-    def finish(self) -> Track:
+    def finish(self) -> Track | MultiTrack:
         """Return the frames held back."""
 
 
@@ -117,7 +117,7 @@ def follow(
     Raises
     ------
     InvalidInputError
-        If the source's channels do not fit the tracker.
+        If the source's channels do not fit the tracker, or it follows several sources.
     LiveAudioError, AudioFileError
         If the sound broke off for good, after the last frames were told.
 
@@ -190,7 +190,11 @@ class _Teller:
         else:
             self._frames(self._session.push(span))
 
-    def _frames(self, track: Track) -> None:
+    def _frames(self, track: Track | MultiTrack) -> None:
+        if not isinstance(track, Track):
+            raise InvalidInputError(
+                f"Live tracking follows one source, and this tracker {track.n_sources}. Set n_sources to 1."
+            )
         for frame in frames_of(track):
             self.n_frames += 1
             self.n_active += frame.active
@@ -250,7 +254,10 @@ def _shortened(chunk: Chunk, most: int) -> Chunk:
 
 
 def _start(source: Source, session: LiveSession, intake: Intake) -> LiveEvent:
-    text = f"Listening to {source.name}: {intake.n_mics} microphones, {source.sample_rate} Hz."
+    text = (
+        f"Listening to {source.name}: {intake.n_mics} microphones, {source.sample_rate} Hz. A direction comes at most "
+        f"{session.latency_s:.2f} s after its sound."
+    )
     values = {"source": source.name, "n_mics": intake.n_mics, "sample_rate": source.sample_rate}
     return LiveEvent("start", text, 0.0, values=values | {"latency_s": session.latency_s})
 

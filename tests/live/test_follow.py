@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 
+from doatrack import MultiTrack
 from doatrack.exceptions import AudioFileError, InvalidInputError, LiveAudioError
 from doatrack.live import LiveEvent, LiveFrame, follow
 
@@ -28,8 +29,15 @@ def test_every_frame_is_told_once_to_everybody_between_start_and_end(list_source
     assert start.values == {"source": "the list", "n_mics": 2, "sample_rate": 1000, "latency_s": 0.7}
     assert (summary.n_frames, summary.n_active, summary.duration_s, summary.lost_s) == (4, 4, 1.3, 0.0)
     assert end.message == "The sound ended after 1.300 s: 4 frames."
+    assert "A direction comes at most 0.70 s after its sound." in start.message
     assert not summary.stopped
     assert session.finished
+
+
+def test_a_tracker_of_several_sources_is_refused(list_source, session, chunk):
+    session.push = lambda samples: MultiTrack([], np.zeros((0, 2, 3)), *np.zeros((3, 0, 2)))
+    with pytest.raises(InvalidInputError, match=r"follows one source, and this tracker 2\. Set n_sources to 1"):
+        follow(list_source([chunk(100)]), session, [])
 
 
 def test_frames_that_overlap_lost_sound_are_inactive_and_none_is_shifted(list_source, session, chunk):

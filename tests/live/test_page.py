@@ -18,10 +18,8 @@ from doatrack.live import LiveEvent, LiveServer
 aiohttp = pytest.importorskip("aiohttp", reason="the page needs aiohttp, the extra 'live'")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (apt-get install chromium)")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --remote-debugging-port=0"
-).split()
+QUIET = ("gpu", "quic", "background-networking", "component-update", "sync")
+FLAGS = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
 
 
 class Page:
@@ -63,7 +61,7 @@ class Page:
 def browser(tmp_path_factory):
     """A browser of its own, and the address of its DevTools."""
     folder = tmp_path_factory.mktemp("browser")
-    line = [BROWSER, *FLAGS, f"--user-data-dir={folder}", "about:blank"]
+    line = [BROWSER, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     file, deadline = pathlib.Path(folder) / "DevToolsActivePort", time.monotonic() + 40
     while not (file.exists() and file.read_text().strip()):

@@ -13,14 +13,8 @@ from doatrack.exceptions import InvalidInputError, LiveAudioError
 from doatrack.live import PcmSource, wav_source
 from doatrack.live.pcm import PCM_FORMATS, decode_pcm
 
-SUBTYPES = {
-    "s16le": "PCM_16",
-    "s24le": "PCM_24",
-    "s32le": "PCM_32",
-    "f32le": "FLOAT",
-    "f64le": "DOUBLE",
-    "u8": "PCM_U8",
-}
+SUBTYPES = {f"s{bits}le": f"PCM_{bits}" for bits in (16, 24, 32)}
+SUBTYPES |= {"f32le": "FLOAT", "f64le": "DOUBLE", "u8": "PCM_U8"}
 
 
 class Dribble:
@@ -147,8 +141,7 @@ def test_a_writer_that_is_faster_than_the_tracker_waits():
 
     def write():
         with open(writing, "wb", buffering=0) as pipe:
-            for _ in range(100):
-                written.append(pipe.write(bytes(16000)))  # noqa: PERF401 - as it happens
+            written.extend(pipe.write(bytes(16000)) for _ in range(100))
 
     thread = threading.Thread(target=write)
     thread.start()
