@@ -127,7 +127,7 @@ class PairHead:
             return []
         with torch.no_grad():
             posterior = self._encoder.posterior(hidden[None])
-        return [self._frames(*self._unpooling.push(*self._columns(posterior, hidden.shape[1])))]
+        return [self._frames(*self._unpooling.push(*self._columns(posterior, hidden.shape[1]), self._n_frames))]
 
     def _columns(self, posterior: Any, count: int) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
         directions = self._geometry.directions

@@ -29,14 +29,14 @@ class Unpooling:
         self._next = 0  # frame to be answered
 
     def push(
-        self, doa: NDArray[np.float64], others: list[NDArray[np.float64]]
+        self, doa: NDArray[np.float64], others: list[NDArray[np.float64]], n_frames: int
     ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-        """Take pooled frames (n, 3) and (n, ...), and return the frames up to the last one's centre."""
+        """Take pooled frames (n, 3) and (n, ...), and return the frames up to the last one's centre, of so many."""
         self._doa = np.concatenate([self._doa, doa])
         before = [values[:0] for values in others] if self._others is None else self._others
         self._others = [np.concatenate(pair) for pair in zip(before, others, strict=True)]
         last = self._first + len(self._doa) - 1
-        answer = self._between(int(np.floor((last + 0.5) * self._pooling - 0.5)) + 1)
+        answer = self._between(min(n_frames, int(np.floor((last + 0.5) * self._pooling - 0.5)) + 1))
         self._doa, self._others = self._doa[-1:], [values[-1:] for values in self._others]
         self._first = max(last, 0)
         return answer

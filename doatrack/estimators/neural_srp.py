@@ -278,12 +278,15 @@ class _PooledVectors:
 
     def push(self, features: Tensor, activity: Tensor) -> Vectors:
         self._n_frames += len(features)
-        doa, (length,) = self._unpooling.push(*self._pooled(features, last=False))
+        doa, (length,) = self._unpooling.push(*self._pooled(features, last=False), self._n_frames)
         return doa, length
 
     def finish(self) -> Vectors:
         rest = torch.zeros(0, len(self._positions), len(NEURAL_SRP_LAGS))
-        parts = [self._unpooling.push(*self._pooled(rest, last=True)), self._unpooling.finish(self._n_frames)]
+        parts = [
+            self._unpooling.push(*self._pooled(rest, last=True), self._n_frames),
+            self._unpooling.finish(self._n_frames),
+        ]
         return np.concatenate([doa for doa, _ in parts]), np.concatenate([length for _, (length,) in parts])
 
     @torch.no_grad()
