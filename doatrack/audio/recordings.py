@@ -1,5 +1,6 @@
 """Recordings in any container, one after the other, and answers in the same container."""
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from doatrack._validation import check_waveform
 from doatrack.audio.audio_file import AudioFile
 from doatrack.audio.blocks import read_blocks
+from doatrack.audio.fresh import FreshRecordings, Waveforms
 from doatrack.audio.read import read_audio
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import MicArray
@@ -31,7 +33,8 @@ class Recordings(Sequence[NDArray[np.float32]]):
     ----------
     signals : array, list of arrays, path or list of paths
         One recording (n_mics, n_samples); a batch (n_recordings, n_mics, n_samples); a list of recordings of any
-        lengths (NumPy or torch); paths of audio files (or `AudioFile`), read in blocks and resampled.
+        lengths (NumPy or torch); paths of audio files (or `AudioFile`), read in blocks and resampled; or
+        `FreshRecordings`, here those of the first epoch.
     n_mics : int, optional
         Required number of channels.
     sample_rate : int
@@ -61,16 +64,40 @@ class Recordings(Sequence[NDArray[np.float32]]):
     ) -> None:
         self._n_mics = n_mics
         self._sample_rate = sample_rate
+        self._source: FreshRecordings | None = None
+        if isinstance(signals, FreshRecordings) and not isinstance(signals, type):
+            self._source, signals = signals, Waveforms(signals.for_epoch(0))
         self.container, items = _unpack(signals)
         if channels is not None and not all(isinstance(item, (str, os.PathLike)) for item in items):
             raise InvalidInputError(
                 "channels picks channels of files, but the recordings hold arrays. Pick the rows yourself: x[channels]."
             )
+        self._items: Sequence[Any] = items
+        self._torch = False
+        if isinstance(items, Waveforms):
+            return  # nothing is made before it is read
         self._items = [_as_file(item, channels) if isinstance(item, (str, os.PathLike)) else item for item in items]
         self._torch = any(isinstance(item, torch.Tensor) for item in self._items)
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def drawn_from(self) -> str | None:
+        """What fresh recordings are drawn from; None for those that stay the same."""
+        return None if self._source is None else self._source.description
+
+    def of_epoch(self, epoch: int) -> "Recordings":
+        """Return the recordings of an epoch: others each time if they are fresh, else these."""
+        if self._source is None:
+            return self
+        other = copy.copy(self)
+        other._items = Waveforms(self._source.for_epoch(epoch))
+        return other
+
+    def truth(self, index: int) -> Any:
+        """Return what is true about a fresh recording; None for others, which are waveforms alone."""
+        return self._items.truth(index) if isinstance(self._items, Waveforms) else None
 
     def name(self, index: int) -> str:
         """Return how messages call a recording: its path, or its number."""
@@ -87,7 +114,7 @@ class Recordings(Sequence[NDArray[np.float32]]):
 
     def check(self) -> None:
         """Check every recording that is in memory; files are checked when they are read."""
-        for index, item in enumerate(self._items):
+        for index, item in enumerate(() if isinstance(self._items, Waveforms) else self._items):
             if not isinstance(item, AudioFile):
                 self._check(item, index)
 
@@ -120,7 +147,7 @@ class Recordings(Sequence[NDArray[np.float32]]):
         return check_waveform(item, self._n_mics, name=self.name(index))
 
 
-def _unpack(signals: Signals) -> tuple[str, list[Any]]:
+def _unpack(signals: Signals) -> tuple[str, Sequence[Any]]:
     if isinstance(signals, MicArray):
         raise InvalidInputError(
             "The first argument must be the recordings, got a MicArray. Call fit(signals, array) in this order."
@@ -136,14 +163,14 @@ def _unpack(signals: Signals) -> tuple[str, list[Any]]:
             "signals must have the shape (n_mics, n_samples) or (n_recordings, n_mics, n_samples) with at least one "
             f"recording, got {tuple(signals.shape)}."
         )
-    if not isinstance(signals, (list, tuple, np.ndarray)):
+    if not isinstance(signals, (list, tuple, np.ndarray, Waveforms)):
         raise InvalidInputError(
             "signals must be an array, a list of arrays, or paths of audio files, got "
             f"{type(signals).__name__}. A folder's files: doatrack.datasets.find_recordings(folder)."
         )
     if len(signals) == 0:
         raise InvalidInputError("signals must hold at least one recording, got an empty list.")
-    return "list", list(signals)
+    return "list", signals if isinstance(signals, Waveforms) else list(signals)
 
 
 def _as_file(path: str | os.PathLike[str], channels: Sequence[int] | None) -> AudioFile:

@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from doatrack.distributions._draws import Source
 from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.distributions.von_mises_fisher import VonMisesFisher
 
@@ -91,7 +92,7 @@ class VonMisesFisherMixture(Distribution):
         under_each = VonMisesFisher(mean[..., None, :, :], concentration[..., None, :], validate_args=False)
         return torch.logsumexp(self.logits[..., None, :] + under_each.log_prob(drawn[..., None, :]), dim=-1)
 
-    def rsample_components(self, sample_shape: _Shape = (), *, generator: Generator | None = None) -> Tensor:
+    def rsample_components(self, sample_shape: _Shape = (), *, generator: Source = None) -> Tensor:
         """Draw one direction from every component, (*sample_shape, *batch_shape, n_sources, 3); differentiable."""
         return self.components.rsample(sample_shape, generator=generator)
 
@@ -103,7 +104,7 @@ class VonMisesFisherMixture(Distribution):
             chosen = torch.multinomial(flat, 1, generator=generator).view(*drawn.shape[:-2], 1, 1)
             return drawn.gather(-2, chosen.expand(*drawn.shape[:-2], 1, 3))[..., 0, :]
 
-    def kl_uniform(self, n_samples: int = 8, *, generator: Generator | None = None) -> Tensor:
+    def kl_uniform(self, n_samples: int = 8, *, generator: Source = None) -> Tensor:
         """Return the divergence (...,) from the uniform distribution in nats, by Monte Carlo.
 
         The expectation over the choice of a component is exact, that over its directions is the mean of `n_samples`

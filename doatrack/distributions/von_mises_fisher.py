@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Size, Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
+from doatrack.distributions._draws import Source, uniform_pairs
 from doatrack.distributions.concentration import (
     credible_angle,
     inverse_mean_resultant_length,
@@ -152,7 +153,7 @@ class VonMisesFisher(Distribution):
         """The direction of highest density: `mean_direction`, of shape (..., 3)."""
         return self.mean_direction
 
-    def rsample(self, sample_shape: _Shape = (), *, generator: Generator | None = None) -> Tensor:
+    def rsample(self, sample_shape: _Shape = (), *, generator: Source = None) -> Tensor:
         """Draw unit vectors by the exact inverse distribution function (equations 14 to 16).
 
         Differentiable in both parameters.
@@ -161,16 +162,17 @@ class VonMisesFisher(Distribution):
         ----------
         sample_shape : tuple of int
             Draws per element of the batch.
-        generator : torch.Generator, optional
-            Source of randomness; None means torch's default generator.
+        generator : torch.Generator or sequence of them, optional
+            Source of randomness; a sequence has one for each element of the first batch dimension, whose draws then
+            do not depend on the others. None means torch's default generator.
 
         Returns
         -------
         Tensor of shape (*sample_shape, *batch_shape, 3)
         """
         concentration = self.concentration.expand(Size(sample_shape) + self.batch_shape)
-        dtype, device = concentration.dtype, concentration.device
-        uniform = torch.rand((2, *concentration.shape), generator=generator, dtype=dtype, device=device)
+        dtype = concentration.dtype
+        uniform = uniform_pairs(sample_shape, self.batch_shape, generator, concentration)
         distance = one_minus_cosine_quantile(uniform[0], concentration)  # 1 - w; uniform[0] is 1 - u, below 1
         angle = 2 * math.pi * uniform[1]
         # At a draw of exactly 0 the slope of the sine would be infinite; clamped, it is 0.
@@ -179,7 +181,7 @@ class VonMisesFisher(Distribution):
         around = angle.cos().unsqueeze(-1) * e1 + angle.sin().unsqueeze(-1) * e2
         return (1 - distance).unsqueeze(-1) * self.mean_direction + sine.unsqueeze(-1) * around
 
-    def sample(self, sample_shape: _Shape = (), *, generator: Generator | None = None) -> Tensor:
+    def sample(self, sample_shape: _Shape = (), *, generator: Source = None) -> Tensor:
         """Draw unit vectors as `rsample` does, without a gradient."""
         with torch.no_grad():
             return self.rsample(sample_shape, generator=generator)
@@ -251,7 +253,7 @@ class SphericalUniform(Distribution):
         normal = torch.randn(shape, dtype=self._zero.dtype, device=self._zero.device, generator=generator)
         return normal / torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
 
-    def sample(self, sample_shape: _Shape = (), *, generator: Generator | None = None) -> Tensor:
+    def sample(self, sample_shape: _Shape = (), *, generator: Source = None) -> Tensor:
         """Draw unit vectors as `rsample` does."""
         return self.rsample(sample_shape, generator=generator)
 

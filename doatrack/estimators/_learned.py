@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -11,22 +10,28 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from doatrack._validation import check_bool, check_int, check_path, check_real
+from doatrack.audio.fresh import FreshRecordings
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._base import BaseTracker
-from doatrack.estimators._fitting import check_device, train
-from doatrack.estimators._runs import SCRATCH, clear_scratch, draw_seed, scratch_folder
+from doatrack.estimators._course import Course, Sampling
+from doatrack.estimators._fitting import Hardware, run
+from doatrack.estimators._prepare import Preparation
+from doatrack.estimators._runs import clear_scratch, draw_seed, scratch_folder
+from doatrack.estimators._task import Task
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
-from doatrack.features import FeatureStore
 from doatrack.geometry import MicArray
-from doatrack.training import Checkpoint, CropSampler
 
 __all__ = ["LearnedTracker"]
 
-_NOT_IN_FINGERPRINT = ("array", "checkpoint", "motion", "verbose", "warm_start", "device", "random_state")
+_NOT_IN_FINGERPRINT = (
+    *("array", "checkpoint", "motion", "verbose", "warm_start", "random_state"),
+    # a run may go on elsewhere, with as many crops in a step as fit there
+    *("device", "devices", "num_nodes", "batch_size"),
+)
 
 
 class LearnedTracker(BaseTracker):
@@ -47,6 +52,9 @@ class LearnedTracker(BaseTracker):
     crop_frames: int
     learning_rate: float
     device: str
+    devices: int
+    num_nodes: int
+    precision: str
     verbose: int
     random_state: Any
     checkpoint: str | os.PathLike[str] | None
@@ -74,7 +82,8 @@ class LearnedTracker(BaseTracker):
         """
         truth, given = sort_arguments(y, array)
         self._check_parameters()
-        self._check_truth(truth)
+        if not isinstance(X, FreshRecordings):
+            self._check_truth(truth)
         with self._nothing_lost():
             if self._fitted():
                 self._go_on(given)
@@ -95,7 +104,8 @@ class LearnedTracker(BaseTracker):
     def _fit(
         self, recordings: Recordings, truth: Any, array: MicArray, activity: list[NDArray[np.bool_]] | None
     ) -> None:
-        self._check_truth(truth)
+        if recordings.drawn_from is None:
+            self._check_truth(truth)
         clear_scratch(self.checkpoint)
         with self._nothing_lost():
             if self.warm_start and self._fitted():
@@ -113,52 +123,45 @@ class LearnedTracker(BaseTracker):
         if self.checkpoint is not None:
             check_path("checkpoint", self.checkpoint)
         check_int("verbose", self.verbose, 0)
-        check_device(self.device)
+        self._hardware().check()
 
     def _check_truth(self, truth: Any) -> None:
         """Raise where what is to be learned from is missing; the unsupervised tracker needs none."""
 
-    @contextlib.contextmanager
-    def _new_store(self, n_rows: int, n_columns: int) -> Iterator[FeatureStore]:
-        """Give an empty store of features, which is gone when learning ends."""
-        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch_folder(self.checkpoint)) as folder:
-            yield FeatureStore(pathlib.Path(folder) / "features.f16", n_rows, n_columns)
+    def _hardware(self) -> Hardware:
+        return Hardware(self.device, self.devices, self.num_nodes, self.precision)
 
     def _train(
         self,
         module: nn.Module,
-        loss: Callable[[Any, float, torch.Generator], tuple[Tensor, dict[str, float]]],
-        store: FeatureStore,
+        task: Task,
+        recordings: Recordings,
+        prepare: Preparation,
         learning_rate: Callable[[float], float],
         *,
         rows_per_step: int | None,
         n_epochs: int,
         settled: bool,
-        targets: FeatureStore | None = None,
+        chosen_per_step: int | None = None,
     ) -> None:
-        """Minimise a loss over crops of a store, with checkpoints while fitting, and add to the history."""
-        sampler = CropSampler(
-            store,
-            crop_frames=self.crop_frames,
-            batch_size=self.batch_size,
-            rows_per_step=rows_per_step,
-            targets=targets,
-        )
-        checkpoint = None
-        if self.checkpoint is not None and not settled:
-            checkpoint = Checkpoint(pathlib.Path(self.checkpoint), self._fingerprint(store.checksum))
-        history = train(
+        """Minimise a loss over crops of recordings, with checkpoints while fitting, and add to the history."""
+        keep = self.checkpoint is not None and not settled
+        course = Course(
             module,
-            loss,
-            sampler,
+            task,
+            recordings,
+            prepare,
+            Sampling(self.crop_frames, self.batch_size, rows_per_step, chosen_per_step),
             learning_rate,
             n_epochs=n_epochs,
             seed=self.seed_ + len(self.history_),
-            device=self.device,
-            checkpoint=checkpoint,
+            first_epoch=len(self.history_),
+            scratch=scratch_folder(self.checkpoint),
+            checkpoint=pathlib.Path(self.checkpoint) if keep and self.checkpoint is not None else None,
+            fingerprint=self._fingerprint(),
             verbose=self.verbose,
         )
-        self.history_ = [*self.history_, *history]
+        self.history_ = [*self.history_, *run(course, module, self._hardware())]
 
     @contextlib.contextmanager
     def _nothing_lost(self) -> Iterator[None]:
@@ -174,15 +177,16 @@ class LearnedTracker(BaseTracker):
     def _seed(self) -> int:
         return draw_seed(self.random_state, self.checkpoint)
 
-    def _fingerprint(self, checksum: int) -> dict[str, Any]:
+    def _fingerprint(self) -> dict[str, Any]:
+        """Return what a run depends on, but for its recordings."""
         params = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IN_FINGERPRINT}
         weights = sum(
             float(p.detach().double().abs().sum())
             for network in self._networks().values()
             for p in network.parameters()
         )
-        known = {"positions": self.array_.positions.tolist(), "recordings": checksum}
-        return params | known | {"seed": self.seed_, "start": weights}
+        known = {"positions": self.array_.positions.tolist(), "seed": self.seed_, "start": weights}
+        return params | known
 
     def _moved(self) -> None:
         if self.array_ == self.fitted_array_:

@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from doatrack.estimators._task import Task
 from doatrack.features import FeatureStore, steered_map
 from doatrack.networks import PairGeometry, PhysicsDecoder, fill_pooling_windows
+from doatrack.networks.precision import full_precision
 from doatrack.tracking import Transition, grid_smoother
 from doatrack.training import Batch, LossTerms, exponential_decay, motion_log_transition, variational_loss
 
-__all__ = ["Schedule", "SmootherTask", "UnsupervisedTask", "store_smoothed"]
+__all__ = ["Schedule", "SmoothedTargets", "SmootherTask", "UnsupervisedTask"]
 
 _ANNEALED_SHARE = 0.5
 _WARM_UP_SHARE = 0.05
@@ -55,11 +57,11 @@ class Schedule:
         return 1.0 if self.settled else progress / _ANNEALED_SHARE
 
 
-class UnsupervisedTask:
+class UnsupervisedTask(Task):
     """The loss of a batch: encoder, decoder and the prior at a moment of the schedule.
 
-    Where a batch holds all pairs and `pairs_per_step` is given, the map is made of all of them, and only that many
-    random ones are corrected and compared with the decoder.
+    Where a batch has chosen pairs, the map is made of all of them, and only the chosen ones are corrected and compared
+    with the decoder.
     """
 
     def __init__(
@@ -69,9 +71,7 @@ class UnsupervisedTask:
         geometry: PairGeometry,
         schedule: Schedule,
         motion_concentration: float | None,
-        pairs_per_step: int | None = None,
     ) -> None:
-        self._pairs_per_step = pairs_per_step
         self._encoder, self._decoder = encoder, decoder
         self._geometry = geometry
         self._schedule = schedule
@@ -81,33 +81,33 @@ class UnsupervisedTask:
 
     def __call__(self, batch: Batch, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Return the loss and a record of its parts."""
-        device = self._geometry.lags.device
-        geometry = self._geometry.select(batch.rows.to(device))
+        geometry = self._geometry.select(batch.rows)
         # the loss sees the pooling windows as the encoder fills them
         gcc, activity, valid = (
-            fill_pooling_windows(values.to(device), self._encoder.time_pooling)
+            fill_pooling_windows(values, self._encoder.time_pooling)
             for values in (batch.features, batch.activity, batch.valid)
         )
         gamma, beta = self._schedule.gamma_at(progress), self._schedule.beta_at(progress)
         blur = self._schedule.blur_at(progress)
-        if self._pairs_per_step is None:
+        if batch.chosen is None:
             posterior = self._encoder(gcc, geometry)
         else:
-            chosen = _random_pairs(gcc, self._pairs_per_step, generator)
-            posterior = self._encoder(gcc, geometry, chosen)
-            gcc, geometry = gcc[..., chosen, :], geometry.select(chosen)
-        terms = self._loss(
-            posterior,
-            gcc[..., : len(geometry.lags)],
-            activity,
-            geometry,
-            gamma=gamma,
-            beta=beta,
-            blur=blur,
-            transition=self._transition,
-            valid=valid,
-            generator=generator,
-        )
+            posterior = self._encoder(gcc, geometry, batch.chosen)
+            gcc, geometry = gcc[..., batch.chosen, :], geometry.select(batch.chosen)
+        with full_precision(gcc):
+            terms = self._loss(
+                posterior,
+                gcc[..., : len(geometry.lags)],
+                activity,
+                geometry,
+                gamma=gamma,
+                beta=beta,
+                blur=blur,
+                transition=self._transition,
+                valid=valid,
+                generator=self._source(batch, generator),
+                mean_count=self._mean_count,
+            )
         sigma = float(self._decoder.sigma.detach()) * blur
         record = {"physics": float(terms.physics.detach()), "kl": float(terms.kl.detach())}
         return terms.total, record | {"gamma": gamma, "sigma": sigma, "beta": beta}
@@ -115,40 +115,48 @@ class UnsupervisedTask:
     def _loss(self, posterior: Any, gcc: Tensor, activity: Tensor, geometry: PairGeometry, **moment: Any) -> LossTerms:
         return variational_loss(posterior, gcc, activity, self._decoder, geometry, **moment)
 
+    def _to(self, device: torch.device) -> None:
+        self._geometry = self._geometry.to(device)
+        self._transition = None if self._transition is None else self._transition.to(device)
 
-class SmootherTask:
+
+class SmootherTask(Task):
     """The loss of a batch against the smoother: the encoder learns to say of a frame what the whole recording says."""
 
-    def __init__(self, encoder: Any, geometry: PairGeometry, pairs_per_step: int) -> None:
-        self._encoder, self._geometry, self._pairs_per_step = encoder, geometry, pairs_per_step
+    def __init__(self, encoder: Any, geometry: PairGeometry) -> None:
+        self._encoder, self._geometry = encoder, geometry
 
     def __call__(self, batch: Batch, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Return the cross-entropy in nats, averaged over active frames, and nothing more to record."""
         assert batch.target is not None
-        device = self._geometry.lags.device
-        gcc = batch.features.to(device)
-        chosen = _random_pairs(gcc, self._pairs_per_step, generator)
-        posterior = self._encoder(gcc, self._geometry, chosen)
-        weight = batch.activity.to(device)
-        per_frame = -(batch.target.to(device) * posterior.logits).sum(dim=-1)
-        return (per_frame * weight).sum() / weight.sum().clamp_min(1e-6), {}
+        posterior = self._encoder(batch.features, self._geometry, batch.chosen)
+        with full_precision(batch.features):
+            weight = batch.activity
+            per_frame = -(batch.target * posterior.logits).sum(dim=-1)
+            return (per_frame * weight).sum() / self._mean_count(weight.sum()).clamp_min(1e-6), {}
+
+    def _to(self, device: torch.device) -> None:
+        self._geometry = self._geometry.to(device)
 
 
-def store_smoothed(
-    store: FeatureStore, targets: FeatureStore, geometry: PairGeometry, transition: Transition, map_scale: float
-) -> FeatureStore:
-    """Write the smoother's posterior (n_frames, 1, n_directions) of every recording of a store, by its maps.
+@dataclasses.dataclass(frozen=True)
+class SmoothedTargets:
+    """The smoother's posterior of every recording, by its maps; silent frames are bridged by the motion."""
 
-    Silent frames are bridged by the motion.
-    """
-    steering = geometry.steering()
-    for k in range(len(store)):
-        heard = map_scale * steered_map(store.recording(k), steering)
-        smoothed = grid_smoother(heard.double().numpy(), transition, store.activities[k])
-        targets.write(torch.from_numpy(np.exp(smoothed)).float()[:, None])
-        targets.close_recording(store.activities[k])
-    return targets
+    geometry: PairGeometry
+    transition: Transition
+    map_scale: float
 
+    @property
+    def n_directions(self) -> int:
+        """The number of candidate directions."""
+        return len(self.geometry.directions)
 
-def _random_pairs(gcc: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    return torch.randperm(gcc.shape[-2], generator=generator)[:count].sort().values.to(gcc.device)
+    def write(self, store: FeatureStore, targets: FeatureStore) -> None:
+        """Write the posteriors (n_frames, 1, n_directions) of all recordings of a store."""
+        steering = self.geometry.steering()
+        for k in range(len(store)):
+            heard = self.map_scale * steered_map(store.recording(k), steering)
+            smoothed = grid_smoother(heard.double().numpy(), self.transition, store.activities[k])
+            targets.write(torch.from_numpy(np.exp(smoothed)).float()[:, None])
+            targets.close_recording(store.activities[k])

@@ -31,14 +31,13 @@ class SeveralSourcesTask(UnsupervisedTask):
         geometry: PairGeometry,
         schedule: Schedule,
         motion_concentration: float | None,
-        pairs_per_step: int | None = None,
         *,
         grid: DirectionGrid,
         n_sources: int,
         source_loss: Any,
         mixture_kl: Any,
     ) -> None:
-        super().__init__(encoder, decoder, geometry, schedule, motion_concentration, pairs_per_step)
+        super().__init__(encoder, decoder, geometry, schedule, motion_concentration)
         self._peaks = SeparatedPeaks(grid, n_sources, _SEPARATION, refine=False)
         self._options = {"source_loss": source_loss, "mixture_kl": mixture_kl}
 

@@ -1,7 +1,9 @@
 """Features of a whole corpus on disk, so that training needs no memory for them."""
 
+import copy
 import pathlib
 import zlib
+from typing import Self
 
 import numpy as np
 import torch
@@ -29,8 +31,8 @@ class FeatureStore:
     activities : list of bool array (n_frames,)
     truths : list of ndarray (n_frames, 3) or None
         Directions to be learned; NaN in frames that do not count.
-    checksum : int
-        CRC-32 of everything written: two stores of the same recordings agree.
+    checksums : list of int
+        CRC-32 of everything written of each recording.
 
     Examples
     --------
@@ -48,13 +50,32 @@ class FeatureStore:
         self.n_rows, self.n_columns = n_rows, n_columns
         self._starts = [0]
         self._written = 0
-        self.checksum = 0
+        self._kept: Tensor | None = None
+        self.checksums: list[int] = []
+        self._sum = 0
         self.activities: list[NDArray[np.bool_]] = []
         self.truths: list[NDArray[np.float32] | None] = []
         path.write_bytes(b"")
 
     def __len__(self) -> int:
         return len(self.activities)
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of all recordings: two stores of the same ones agree."""
+        return zlib.crc32(np.array(self.checksums, dtype=np.uint32).tobytes())
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return 2 * self._written * self.n_rows * self.n_columns
+
+    def resident(self, device: torch.device | str) -> Self:
+        """Return this store for reading, all of it in the memory of a device: crops come from there."""
+        kept = copy.copy(self)
+        table = np.fromfile(self._path, np.float16).reshape(-1, self.n_rows, self.n_columns)
+        kept._kept = torch.from_numpy(table).to(device)
+        return kept
 
     def n_frames(self, recording: int) -> int:
         """Return the number of frames of a recording."""
@@ -66,7 +87,7 @@ class FeatureStore:
         with self._path.open("ab") as file:
             file.write(data)
         self._written += len(frames)
-        self.checksum = zlib.crc32(data, self.checksum)
+        self._sum = zlib.crc32(data, self._sum)
 
     def close_recording(self, activity: NDArray[np.bool_], doa: NDArray[np.float64] | None = None) -> None:
         """End the recording that is being written.
@@ -80,10 +101,12 @@ class FeatureStore:
         """
         self._starts.append(self._written)
         self.activities.append(np.asarray(activity, dtype=bool))
-        self.checksum = zlib.crc32(self.activities[-1].tobytes(), self.checksum)
         self.truths.append(None if doa is None else np.asarray(doa, dtype=np.float32))
+        self._sum = zlib.crc32(self.activities[-1].tobytes(), self._sum)
         if doa is not None:
-            self.checksum = zlib.crc32(np.asarray(doa, dtype=np.float32).tobytes(), self.checksum)
+            self._sum = zlib.crc32(np.asarray(doa, dtype=np.float32).tobytes(), self._sum)
+        self.checksums.append(self._sum)
+        self._sum = 0
 
     def teaches(self, recording: int) -> bool:
         """Whether anything can be learned from a recording: it has sound, and where truth was given, known truth."""
@@ -99,10 +122,13 @@ class FeatureStore:
         size = self.n_rows * self.n_columns
         first = self._starts[recording] + start
         last = min(first + length, self._starts[recording + 1])
+        activity = torch.from_numpy(self.activities[recording][start : start + length])
+        if self._kept is not None:
+            return self._kept[first:last].index_select(1, rows.to(self._kept.device)).float(), activity
         # read, not mapped: mapped pages count as memory of the process, and would grow with the corpus
         table = np.fromfile(self._path, np.float16, count=(last - first) * size, offset=2 * first * size)
         frames = torch.from_numpy(table.reshape(-1, self.n_rows, self.n_columns)[:, rows.numpy()].astype(np.float32))
-        return frames, torch.from_numpy(self.activities[recording][start : start + length])
+        return frames, activity
 
     def recording(self, recording: int) -> Tensor:
         """Return all frames of a recording, (n_frames, n_rows, n_columns)."""

@@ -66,15 +66,23 @@ class Checkpoint(Callback):
         atomic_write_bytes(self._path, save(_pack(loop), metadata={"doatrack-checkpoint": json.dumps(header)}))
 
     def resume(self, loop: TrainingLoop) -> None:
-        """Set a loop to the state of the file, if there is one.
+        """Set a loop to the state of the file, if there is one; only the first of several processes reads it.
 
         Raises
         ------
         ModelFileError
             If the file is damaged or belongs to a run with other parameters or data.
         """
+        found = loop.processes.from_first(self._found() if loop.processes.rank == 0 else None)
+        if found is not None:
+            header, tensors = found
+            _unpack(loop, tensors)
+            loop.epoch, loop.history = int(header["epoch"]), list(header["history"])
+
+    def _found(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+        """Return the state in the file if it belongs to this run."""
         if not self.exists():
-            return
+            return None
         header, tensors = self._read()
         if header["fingerprint"] != self._fingerprint:
             changed = sorted(
@@ -86,8 +94,7 @@ class Checkpoint(Callback):
                 f"The checkpoint {self._path} belongs to another run: {', '.join(changed)} differ. "
                 "Use the same parameters and recordings to resume, or another folder to start anew."
             )
-        _unpack(loop, tensors)
-        loop.epoch, loop.history = int(header["epoch"]), list(header["history"])
+        return header, tensors
 
     def _read(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         from safetensors import SafetensorError, safe_open

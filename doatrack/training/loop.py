@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from doatrack.training.processes import Loss, Processes
 
 __all__ = ["Callback", "TrainingLoop", "exponential_decay"]
 
@@ -64,6 +66,8 @@ class TrainingLoop:
     callbacks : sequence of Callback
     largest_gradient : float
         Gradients are scaled down to this norm.
+    processes : Processes
+        Those that learn together, each from its part of every batch, with the same generator, callbacks aside.
 
     Attributes
     ----------
@@ -86,7 +90,7 @@ class TrainingLoop:
     module: nn.Module
     optimizer: torch.optim.Optimizer
     batches: Callable[[torch.Generator], Iterable[Any]]
-    loss: Callable[[Any, float, torch.Generator], tuple[Tensor, dict[str, float]]]
+    loss: Loss
     learning_rate: Callable[[float], float]
     n_epochs: int
     generator: torch.Generator
@@ -95,6 +99,8 @@ class TrainingLoop:
     largest_gradient: float = 1.0
     epoch: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    processes: Processes = dataclasses.field(default_factory=Processes)
+    _shared_loss: Loss | None = dataclasses.field(default=None, init=False, repr=False)
 
     def run(self) -> "TrainingLoop":
         """Run the epochs that are left."""
@@ -121,13 +127,15 @@ class TrainingLoop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_factor", 1.0)
         self.optimizer.zero_grad()
-        loss, record = self.loss(batch, progress, self.generator)
-        loss.backward()
+        if self._shared_loss is None:  # now that weights are resumed
+            self._shared_loss = self.processes.share(self.module, self.loss)
+        loss, record = self._shared_loss(batch, progress, self.generator)
+        self.processes.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.largest_gradient)
         # one recording that overflows must not undo the rest
         if torch.isfinite(norm):
             self.optimizer.step()
-        return {"loss": float(loss.detach()), **record, "learning_rate": rate}
+        return self.processes.mean_record({"loss": float(loss.detach()), **record}) | {"learning_rate": rate}
 
     def _tell(self, event: str, *values: Any) -> None:
         for callback in self.callbacks:

@@ -1,17 +1,38 @@
 """The unsupervised loss: what the input's delays say against the prior."""
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from doatrack.distributions._draws import Source
 from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.distributions.von_mises_fisher import VonMisesFisher
 from doatrack.networks.pair_geometry import PairGeometry
 from doatrack.networks.physics_decoder import PhysicsDecoder, delay_target
 
-__all__ = ["LossTerms", "chain_divergence", "motion_log_transition", "physics_loss", "to_time_axis", "variational_loss"]
+__all__ = [
+    "LossTerms",
+    "MeanCount",
+    "chain_divergence",
+    "motion_log_transition",
+    "own_count",
+    "physics_loss",
+    "to_time_axis",
+    "variational_loss",
+]
+
+
+MeanCount = Callable[[Tensor], Tensor]
+"""What a sum over this process's frames is divided by, from its own number of frames: the mean over processes, so that
+the mean of the processes' losses is that of all frames together."""
+
+
+def own_count(count: Tensor) -> Tensor:
+    """Return the number of frames of the only process."""
+    return count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +94,7 @@ def physics_loss(
     decoder: PhysicsDecoder,
     geometry: PairGeometry,
     blur: float = 1.0,
-    generator: torch.Generator | None = None,
+    generator: Source = None,
 ) -> Tensor:
     """Return the expected cross-entropy between the input's delays and the decoder's (equations 21, 22).
 
@@ -90,7 +111,7 @@ def physics_loss(
     geometry : PairGeometry
     blur : float
         Factor on the decoder's width.
-    generator : torch.Generator, optional
+    generator : torch.Generator or one for each recording, optional
         Source of the sample.
 
     Returns
@@ -160,7 +181,8 @@ def variational_loss(
     blur: float = 1.0,
     transition: Tensor | None = None,
     valid: Tensor | None = None,
-    generator: torch.Generator | None = None,
+    generator: Source = None,
+    mean_count: MeanCount = own_count,
 ) -> LossTerms:
     """Return the negative evidence bound, physics + beta * KL, over active frames (equation 25).
 
@@ -183,7 +205,9 @@ def variational_loss(
         uniform directions. Only for a `GridPosterior`.
     valid : Tensor of shape (n_recordings, n_frames), optional
         0 in padding, which the prior leaves alone.
-    generator : torch.Generator, optional
+    generator : torch.Generator or one for each recording, optional
+    mean_count : callable
+        Number of frames to divide by, given those of this process: the mean over processes.
 
     Returns
     -------
@@ -203,18 +227,20 @@ def variational_loss(
     n_latent = posterior.batch_shape[1]
     weight = to_time_axis(activity.to(gcc.dtype), n_latent)
     target = delay_target(to_time_axis(gcc, n_latent), gamma)
-    n_active = weight.sum()
+    n_active = mean_count(weight.sum())
     expected = physics_loss(posterior, target, decoder, geometry, blur, generator)
     physics = (expected * weight).sum() / n_active.clamp_min(1e-6)
     if transition is not None and isinstance(posterior, GridPosterior):
         there = torch.ones_like(weight) if valid is None else to_time_axis(valid.to(gcc.dtype), n_latent)
-        kl = chain_divergence(posterior, transition, there)
+        kl = chain_divergence(posterior, transition, there, mean_count)
     else:
         kl = (posterior.kl_uniform() * weight).sum() / n_active.clamp_min(1e-6)
     return LossTerms(physics + beta * kl, physics, kl, n_active)
 
 
-def chain_divergence(posterior: GridPosterior, transition: Tensor, valid: Tensor) -> Tensor:
+def chain_divergence(
+    posterior: GridPosterior, transition: Tensor, valid: Tensor, mean_count: MeanCount = own_count
+) -> Tensor:
     """Divergence per frame of independent posteriors from a Markov chain.
 
     Silent frames are in it too: they are tied to their neighbours and carry the track across the pause.
@@ -222,4 +248,4 @@ def chain_divergence(posterior: GridPosterior, transition: Tensor, valid: Tensor
     p = posterior.probabilities
     agreement = ((p[:, :-1] @ transition) * p[:, 1:]).sum(dim=-1)
     total = (posterior.kl_uniform() * valid).sum() - (agreement * valid[:, :-1] * valid[:, 1:]).sum()
-    return total / valid.sum().clamp_min(1e-6)
+    return total / mean_count(valid.sum()).clamp_min(1e-6)

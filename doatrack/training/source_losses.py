@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from doatrack.distributions import GridMixture, VonMisesFisherMixture
+from doatrack.distributions._draws import Source
 from doatrack.networks.mixture_decoder import mixture_log_prob, source_log_probs
 from doatrack.networks.pair_geometry import PairGeometry
 from doatrack.networks.physics_decoder import PhysicsDecoder, delay_target
-from doatrack.training.losses import LossTerms, chain_divergence, to_time_axis
+from doatrack.training.losses import LossTerms, MeanCount, chain_divergence, own_count, to_time_axis
 
 __all__ = ["expected_log_probs", "masked_physics_loss", "mixture_physics_loss", "several_sources_loss", "source_masks"]
 
@@ -105,7 +106,7 @@ def expected_log_probs(
     decoder: PhysicsDecoder,
     geometry: PairGeometry,
     blur: float = 1.0,
-    generator: torch.Generator | None = None,
+    generator: Source = None,
 ) -> Tensor:
     """Return the expectation of ln p_ij(d | z_n) under each component of a mixture posterior.
 
@@ -153,14 +154,15 @@ def several_sources_loss(
     mixture_kl: MixtureKL = "sampled",
     transition: Tensor | None = None,
     valid: Tensor | None = None,
-    generator: torch.Generator | None = None,
+    generator: Source = None,
+    mean_count: MeanCount = own_count,
 ) -> LossTerms:
     """Return the negative evidence bound of several sources over active frames (section 5.6).
 
     Parameters
     ----------
     posterior : VonMisesFisherMixture or GridMixture of batch shape (n_recordings, n_latent_frames)
-    gcc, activity, decoder, geometry, gamma, beta, blur, transition, valid, generator
+    gcc, activity, decoder, geometry, gamma, beta, blur, transition, valid, generator, mean_count
         As in `variational_loss`; a transition is for a `GridMixture` only, and binds the mixture as a whole.
     source_loss : {"mixture", "masked"}
         Equation 27, where each lag may belong to another source, or 28 with the masks of `source_masks`.
@@ -195,19 +197,17 @@ def several_sources_loss(
         expected = masked_physics_loss(target, log_probs, source_masks(target, log_probs))
     else:
         expected = mixture_physics_loss(target, log_probs)
-    n_active = weight.sum()
+    n_active = mean_count(weight.sum())
     physics = (expected * weight).sum() / n_active.clamp_min(1e-6)
     if transition is not None and isinstance(posterior, GridMixture):
         there = torch.ones_like(weight) if valid is None else to_time_axis(valid.to(gcc.dtype), n_latent)
-        kl = chain_divergence(posterior.equal_weights(), transition, there)
+        kl = chain_divergence(posterior.equal_weights(), transition, there, mean_count)
     else:
         kl = (_divergence(posterior, mixture_kl, generator) * weight).sum() / n_active.clamp_min(1e-6)
     return LossTerms(physics + beta * kl, physics, kl, n_active)
 
 
-def _divergence(
-    posterior: VonMisesFisherMixture | GridMixture, mixture_kl: MixtureKL, generator: torch.Generator | None
-) -> Tensor:
+def _divergence(posterior: VonMisesFisherMixture | GridMixture, mixture_kl: MixtureKL, generator: Source) -> Tensor:
     if mixture_kl == "bound":
         return posterior.kl_uniform_bound()
     if isinstance(posterior, GridMixture):

@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor
 
+from doatrack.training.losses import MeanCount, own_count
+
 __all__ = ["DIRECTION_LOSSES", "direction_loss", "interpolate_frames"]
 
 DIRECTION_LOSSES = ("absolute", "squared")
 
 
-def direction_loss(predicted: Tensor, doa: Tensor, kind: str) -> Tensor:
+def direction_loss(predicted: Tensor, doa: Tensor, kind: str, mean_count: MeanCount = own_count) -> Tensor:
     """Return the mean error of a vector's components over the frames whose direction is known.
 
     It depends on the length too: a network that is unsure makes it small. Under the squared error the best vector is
@@ -21,6 +23,8 @@ def direction_loss(predicted: Tensor, doa: Tensor, kind: str) -> Tensor:
         Unit vectors; NaN in frames that do not count (unknown, without sound, padding).
     kind : {"absolute", "squared"}
         Neural-SRP, Cross3D.
+    mean_count : callable
+        Number of frames to divide by, given those of this process: the mean over processes.
 
     Returns
     -------
@@ -37,7 +41,7 @@ def direction_loss(predicted: Tensor, doa: Tensor, kind: str) -> Tensor:
     known = torch.isfinite(doa).all(dim=-1)
     difference = predicted[known] - doa[known]
     error = difference.abs() if kind == "absolute" else difference.square()
-    return error.sum() / max(error.numel(), 1)
+    return error.sum() / (3 * mean_count(known.sum().to(error.dtype))).clamp_min(1e-6)
 
 
 def interpolate_frames(pooled: Tensor, time_pooling: int, n_frames: int) -> Tensor:

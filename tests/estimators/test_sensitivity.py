@@ -88,7 +88,7 @@ VAE_PHYSICS = {
     "motion_concentration",
 }
 # These change neither answers nor weights; each has a test of its own below.
-VAE_OWN_TEST = {"device", "checkpoint", "warm_start", "verbose"}
+VAE_OWN_TEST = {"device", "devices", "num_nodes", "precision", "checkpoint", "warm_start", "verbose"}
 # These change how several sources are learned; test_several_sources.py has their tests.
 VAE_SEVERAL_SOURCES = {"source_loss", "mixture_kl"}
 
@@ -242,6 +242,9 @@ REFUSED = {
     "motion_concentration": (-1, r"motion_concentration must be at least 0"),
     "n_epochs": (0, r"n_epochs must be at least 1"),
     "batch_size": (1.5, r"batch_size must be a whole number, got 1.5"),
+    "devices": (0, r"devices must be at least 1, got 0"),
+    "num_nodes": (2, r"num_nodes=2 needs a process for each device on every machine.*torchrun --nnodes 2"),
+    "precision": ("16-mixed", r"precision must be one of 32-true, bf16-mixed.*got '16-mixed'|precision must be one of"),
     "crop_frames": (0, r"crop_frames must be at least 1"),
     "pairs_per_step": (0, r"pairs_per_step must be at least 1"),
     "learning_rate": (0, r"learning_rate must be above 0"),

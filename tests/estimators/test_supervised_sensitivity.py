@@ -47,7 +47,7 @@ CHANGES = {
     NeuralSRPTracker: {**BOTH, "pair_order": "channels", "pairs_per_step": 1},
     Cross3DTracker: {**BOTH, "resolution": (8, 16)},
 }
-OWN_TEST = {"device", "checkpoint", "warm_start", "verbose"}
+OWN_TEST = {"device", "devices", "num_nodes", "precision", "checkpoint", "warm_start", "verbose"}
 CASES = [(cls, name) for cls, changes in CHANGES.items() for name in sorted(changes)]
 classes = pytest.mark.parametrize("cls", CHANGES)
 
