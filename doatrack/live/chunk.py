@@ -78,4 +78,4 @@ class Source:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of device, file or pipe."""
+        """Let go of device, file or pipe; what was heard by then can still be read."""

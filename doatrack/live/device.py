@@ -198,10 +198,10 @@ class DeviceSource(Source):
 
     def read(self, timeout_s: float) -> Chunk | None:
         """Return the next piece; while the device is away, how much time has gone by."""
-        if self._away_since is not None:
+        if self._away_since is not None and not self._feed.ended:
             return self._wait_for_device(timeout_s)
         chunk = self._feed.get(timeout_s)
-        if chunk is not None and (chunk.n_samples or chunk.events):
+        if chunk is None or chunk.n_samples or chunk.events or self._feed.ended:
             return chunk
         if self._clock() - self._counted_until < _SILENT_S and self._runs():
             return chunk

@@ -22,6 +22,7 @@ Output = Callable[[LiveFrame | LiveEvent], None]
 """Takes frames and events as they come."""
 
 _POLL_S = 0.1  # how soon a stop is noticed
+_REST_S = 20.0  # of sound that may wait in a source when it is stopped
 
 
 class LiveSession(Protocol):
@@ -102,7 +103,8 @@ def follow(
     channels : sequence of int, optional
         Which channels are the microphones, counted from 0; None takes all.
     stop : threading.Event, optional
-        Ends the stream when it is set, from another thread or a signal handler.
+        Ends the stream when it is set, from another thread or a signal handler: the source is closed, and what it had
+        heard by then is tracked.
     duration_s : float, optional
         Ends it after so many seconds of sound.
     patience_s : float
@@ -228,7 +230,10 @@ def _chunks(
 ) -> Iterator[Chunk]:
     """Yield chunks until the end, with events where nothing comes for a while; the last one is cut to the duration."""
     last, silent = clock(), False
-    while not stop.is_set():
+    while True:
+        if stop.is_set():
+            yield from _rest(source)
+            return
         left = None if duration_s is None else round((duration_s - intake.time_s) * source.sample_rate)
         if left is not None and left <= 0:
             return
@@ -246,6 +251,15 @@ def _chunks(
             text = f"No sound has come from {source.name} for {patience_s:g} s. Waiting."
             chunk = dataclasses.replace(chunk, events=(*chunk.events, LiveEvent("stall", text)))
         yield chunk if left is None else _shortened(chunk, left)
+
+
+def _rest(source: Source) -> Iterator[Chunk]:
+    """Yield what a source had heard when it was stopped, but not for ever."""
+    source.close()
+    most = round(_REST_S * source.sample_rate)
+    while most > 0 and (chunk := source.read(0.0)) is not None and (chunk.n_samples or chunk.n_lost):
+        yield chunk
+        most -= chunk.n_samples + chunk.n_lost
 
 
 def _shortened(chunk: Chunk, most: int) -> Chunk:

@@ -10,7 +10,7 @@ import pytest
 
 import doatrack as package
 
-COMMANDS = ("demo", "track", "fit", "evaluate", "simulate", "arrays")
+COMMANDS = ("demo", "track", "live", "fit", "evaluate", "simulate", "arrays")
 PROGRAM = [sys.executable, "-c", "from doatrack.cli.app import main; main()"]
 
 

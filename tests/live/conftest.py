@@ -67,6 +67,10 @@ class ListSource(Source):
 
     def __init__(self, items):
         self._items = list(items)
+        self.closed = False
+
+    def close(self):
+        self.closed = True
 
     def read(self, timeout_s):
         item = self._items.pop(0) if self._items else None

@@ -157,6 +157,24 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
         DeviceSource().__enter__()
 
 
+def test_what_was_heard_before_it_was_closed_can_be_read(device, sound, drained):
+    with device() as source:
+        sound.hear(160)
+        sound.hear(160)
+        source.close()
+        assert [chunk.n_samples for chunk in drained(source, 0)] == [160, 160]
+
+
+def test_a_device_that_is_away_can_be_closed(device, sound, drained):
+    with device() as source:
+        sound.state.opened[-1].active = False
+        sound.state.present = False
+        for _ in range(3):
+            source.read(0.5)
+        source.close()
+        assert drained(source, 0) == []
+
+
 def test_blocks_are_copied(device, sound):
     with device(n_channels=1) as source:
         data = np.ones((10, 1), dtype=np.float32)

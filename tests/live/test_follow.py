@@ -64,10 +64,20 @@ def test_a_stop_ends_it_with_the_last_frames(list_source, session, chunk):
         stop.set()
         return chunk(400)
 
-    summary = follow(list_source([chunk(300), pressed, chunk(900)]), session, [told.append], stop=stop)
-    assert [frame.time_s for frame in split(told)[0]] == [0.2, 0.5]
+    source = list_source([chunk(300), pressed, chunk(300), chunk(0), chunk(900)])
+    summary = follow(source, session, [told.append], stop=stop)
+    assert source.closed  # and what it had heard by then is tracked
+    assert [frame.time_s for frame in split(told)[0]] == [0.2, 0.5, 0.8]
     assert summary.stopped
-    assert "Stopped after 0.700 s" in told[-1].message
+    assert "Stopped after 1.000 s" in told[-1].message
+
+
+def test_a_source_that_never_ends_is_stopped_all_the_same(list_source, session, chunk):
+    stop = threading.Event()
+    stop.set()
+    source = list_source([])
+    source.read = lambda timeout_s: chunk(1000)
+    assert follow(source, session, [], stop=stop).duration_s == 20.0
 
 
 @pytest.mark.parametrize("error", [LiveAudioError("The device went."), AudioFileError("cut off"), OSError(5, "I/O")])
