@@ -92,7 +92,7 @@ class NeuralSRP(nn.Module):
 
     def summed_states(self, hidden: Tensor, positions: Tensor) -> Tensor:
         """Return the sum over pairs (n_recordings, n_pooled, width) of hidden states (n_recordings, n_pairs, ...)."""
-        place = positions[:, None].expand(len(hidden), -1, hidden.shape[2], -1)
+        place = positions[:, None].expand(hidden.shape[0], -1, hidden.shape[2], -1)
         features: Tensor = self.fnn_pairwise(torch.cat([hidden, place], dim=-1))
         return features.sum(dim=1)
 
