@@ -27,7 +27,7 @@ __all__ = ["NoiseModel", "WeightedGCC"]
 _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _LEAST_WEIGHT = 1e-3
-_SNAPSHOTS_AT_ONCE = 64
+_SNAPSHOTS_AT_ONCE = 256
 _FREQUENCIES_AT_ONCE = 64
 """Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
 
@@ -110,17 +110,18 @@ class WeightedGCC:
         window = self._window.to(waveform.dtype)
         n_mics, n_snapshots = len(waveform), self.n_snapshots(waveform.shape[-1])
         n_freq = self._bins.stop - self._bins.start
-        spectra = torch.empty(n_freq, n_snapshots, n_mics, dtype=window.dtype.to_complex(), device=waveform.device)
         if not n_snapshots:
-            return spectra
+            return torch.empty(n_freq, 0, n_mics, dtype=window.dtype.to_complex(), device=waveform.device)
         cuts = waveform.unfold(-1, self.length, self.hop).transpose(0, 1)
-        for start in range(0, n_snapshots, _SNAPSHOTS_AT_ONCE):
-            cut = cuts[start : start + _SNAPSHOTS_AT_ONCE]
-            found = torch.fft.rfft((cut * window.to(cut.device)).contiguous()).flatten(0, 1)
-            # the plain transpose of a whole matrix is much faster than of a part
-            turned = found.new_empty(found.shape[::-1]).copy_(found.T)[self._bins]
-            spectra[:, start : start + len(cut)] = turned.unflatten(1, (len(cut), n_mics))
-        return spectra
+        parts = [self._spectra(cut, window.to(cut.device)) for cut in cuts.split(_SNAPSHOTS_AT_ONCE)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _spectra(self, cuts: Tensor, window: Tensor) -> Tensor:
+        """Return the spectra (n_freq, n, n_mics) of a few snapshots (n, n_mics, length)."""
+        found = torch.fft.rfft((cuts * window).contiguous()).flatten(0, 1)
+        # the plain transpose of a whole matrix is much faster than of a part
+        turned = found.new_empty(found.shape[::-1]).copy_(found.T)
+        return turned[self._bins].unflatten(1, cuts.shape[:2])
 
     def learn(self, spectra: Tensor) -> NoiseModel:
         """Return the noise model of snapshots (n_freq, n_snapshots, n_mics)."""
@@ -154,6 +155,8 @@ class WeightedGCC:
         skip : int
             Samples from the first snapshot's start to the first frame's: what came before, for its reverberation.
         """
+        # part of a longer history: in order in memory all that follows is faster
+        spectra = spectra.contiguous()
         white = _whitened(spectra, noise.whitening)
         power = _whitened_power(spectra, white).T
         settings = self.settings
@@ -169,19 +172,21 @@ class WeightedGCC:
     def _numerators(self, white: Tensor, scale: Tensor, first: Tensor, last: Tensor) -> Tensor:
         """Return correlations whose steered sum is a^H C a of the frames' mean C of s y y^H."""
         n_freq, _, n_mics = white.shape
-        scaled = white.conj() * scale[..., None]
+        # s conj(y), by real numbers
+        turn = torch.tensor([1.0, -1.0], device=white.device).repeat(n_mics)
+        rows = (torch.view_as_real(white).flatten(-2) * scale[..., None]).mul_(turn)
+        scaled = torch.view_as_complex(rows.unflatten(-1, (-1, 2)))
         cross = white.new_empty(len(first), len(self._pairs), n_freq)
-        own = white.real.new_empty(len(first))
+        own = _range_mean((snapshot_power(white) * scale).T, first, last).mean(dim=1)
         table = white.new_empty(n_mics * n_mics, n_freq)
-        rows = self._pairs[:, 0] * n_mics + self._pairs[:, 1]
+        places = (self._pairs[:, 0] * n_mics + self._pairs[:, 1]).to(white.device)
         for frame, (start, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
             covariance = white[:, start:end].mT @ scaled[:, start:end]
             table.copy_(covariance.flatten(1).T)
-            torch.index_select(table, 0, rows, out=cross[frame])
-            own[frame] = table[:: n_mics + 1].real.sum() / n_freq
-        count = (last - first)[:, None, None]
-        both = 2 * len(self._pairs) * self._transform(torch.view_as_real(cross).flatten(-2))
-        return (own[:, None, None] + both) / (n_mics * count)
+            torch.index_select(table, 0, places, out=cross[frame])
+        count = (last - first).to(own)[:, None, None]
+        both = self._transform(torch.view_as_real(cross).flatten(-2)) * (2 * len(self._pairs) / count)
+        return (own[:, None, None] + both) / n_mics
 
     def _whitening_steered(self, whitening: Tensor) -> Tensor:
         """Return the matrix (n_freq, n_pairs * n_lags) that steers a^H Q a of weighted frequencies."""

@@ -1,11 +1,14 @@
 """An encoder of few parameters: corrected correlations, then the fixed steering sum."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.features.srp_map import srp_map, steered_map
+from doatrack.networks.correction_in_use import correction_in_use
 from doatrack.networks.memory import Memory, with_past
 from doatrack.networks.pair_geometry import PairGeometry
 from doatrack.networks.precision import full_precision
@@ -13,6 +16,7 @@ from doatrack.networks.precision import full_precision
 __all__ = ["MapEncoder"]
 
 _TIME, _LAG = 4, 3
+_EPSILON = 1e-3  # of the norms
 
 
 class MapEncoder(nn.Module):
@@ -93,20 +97,26 @@ class MapEncoder(nn.Module):
         heard : Tensor of shape (..., n_directions)
             Map of the correlations.
         correction : Tensor of shape (..., n_directions)
-            Map of their corrections. What is divided is what was heard: a correction over a deep null would be blown up.
+            Map of their corrections. What is divided is what was heard: a correction over a deep null would blow up.
         """
         return 6 * F.softplus(self.raw_scale) * (self.input_scale * heard + correction)
 
     def correction_of(self, gcc: Tensor, lags: Tensor, memory: Memory | None = None) -> Tensor:
         """Return what is added to correlations, of the shape of `gcc`; with a memory, of the next part of a stream."""
-        image = (self.input_scale * gcc).transpose(1, 2).flatten(0, 1)[:, None]
+        n_recordings, _, n_pairs, _ = gcc.shape
+        image = (self.input_scale * gcc).transpose(1, 2).flatten(0, 1)
         place = (lags / lags.abs().max().clamp_min(1.0)).expand_as(image)
-        hidden = torch.cat([image, place], dim=1)
+        if not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+            norms: Any = self.norms
+            tables = [(norm.gain.flatten(), norm.bias.flatten()) for norm in norms]
+            layers: Any = [(layer, *table) for layer, table in zip(self.convolutions, tables, strict=True)]
+            found = correction_in_use(torch.stack([image, place], dim=-1), layers, self.correction, _EPSILON, memory)
+            return found.unflatten(0, (n_recordings, n_pairs)).transpose(1, 2)
+        hidden = torch.stack([image, place], dim=1)
         for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             known = with_past(hidden, _TIME - 1, dim=2, layer=convolution, memory=memory)
             step = F.silu(norm(convolution(F.pad(known, (_LAG // 2, _LAG // 2)))))
             hidden = step if k == 0 else hidden + step
-        n_recordings, _, n_pairs, _ = gcc.shape
         return self.correction(hidden).unflatten(0, (n_recordings, n_pairs))[:, :, 0].transpose(1, 2)
 
 
@@ -120,4 +130,4 @@ class _ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         power = x.square().mean(dim=1, keepdim=True)
-        return x * torch.rsqrt(power + 1e-3) * self.gain + self.bias
+        return x * torch.rsqrt(power + _EPSILON) * self.gain + self.bias
