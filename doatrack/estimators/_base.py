@@ -11,7 +11,7 @@ from doatrack._validation import check_weights
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._calibrated import CalibratedTracker
-from doatrack.estimators._one_side import one_side, what_is_ambiguous
+from doatrack.estimators._one_side import OneSide, what_is_ambiguous
 from doatrack.estimators._several_sources import score_sources, track_of
 from doatrack.estimators._smoothing import Smoothing
 from doatrack.estimators._streamed import StreamedTracker
@@ -147,7 +147,9 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
             return score_sources(truth, [p.doa for p in parts], [p.activity for p in parts], times, weights)
         rows = []
         for k in range(len(recordings)):
-            frames = one_side(self._estimate(recordings, k, evidence=truth is None), self.array_, self.grid_)
+            frames = OneSide(self.array_, self.grid_).of_directions(
+                self._estimate(recordings, k, evidence=truth is None)
+            )
             doa, weight = frames.doa, frames.activity.astype(float)
             if truth is not None:
                 doa, weight = self._align(truth[k], frames, recordings.name(k))

@@ -15,7 +15,7 @@ from doatrack.estimators._arguments import align_truth
 from doatrack.estimators._claims import believed, name_of
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._frame_source import FrameHead, FrameSource
-from doatrack.estimators._one_side import one_side, one_side_of_map
+from doatrack.estimators._one_side import OneSide
 from doatrack.estimators._several_sources import follow_sources, peaks_of_frames
 from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_frames, transition_of
 from doatrack.exceptions import InvalidInputError
@@ -63,7 +63,8 @@ class TrackerCore(BaseEstimator):
         """Return the frames of one recording, joined by the motion model where that is wanted."""
         check_smoothing(smoothing)
         several = self._sources_from_maps and self.n_sources > 1
-        frames = self._estimate(recordings, index, maps=several or smoothing is not None)
+        maps = several or smoothing is not None
+        frames = self._collected(recordings, index, lambda: self._head(maps=maps, only_maps=maps))
         if not several:
             return self._believed(self._one_source(frames, smoothing), smoothing)
         if smoothing is None:
@@ -72,13 +73,13 @@ class TrackerCore(BaseEstimator):
 
     def _one_source(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
         """Return the frames of one source, joined where that is wanted, with the uncertainty that is claimed."""
+        side = OneSide(self.array_, self.grid_)
         if smoothing is None:
-            return one_side(frames, self.array_, self.grid_)
+            return side.of_directions(frames)
         if frames.log_likelihood is None:
             frames = self._believed(frames, None)
-        frames = one_side_of_map(frames, self.array_, self.grid_)
-        joined = join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing)
-        return one_side(joined, self.array_, self.grid_)
+        frames = side.of_maps(frames)
+        return side.of_directions(join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing))
 
     def _believed(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
         """Return the frames with the uncertainty that `calibrate` found for this way of joining them."""
@@ -166,8 +167,8 @@ class TrackerCore(BaseEstimator):
         """Return what makes features of sound as it comes."""
         raise NotImplementedError
 
-    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
-        """Return what makes frames of features as they come.
+    def _head(self, *, evidence: bool = False, maps: bool = False, only_maps: bool = False) -> FrameHead:
+        """Return what makes frames of features as they come; with `only_maps`, directions may be NaN where maps are.
 
         An estimator without maps gives no log-likelihood, and is smoothed by its directions and concentrations.
         """

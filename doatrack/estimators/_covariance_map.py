@@ -94,7 +94,7 @@ class CovarianceMapTracker(BaseTracker):
     def _feature_stream(self) -> FeatureStream:
         return self._runtime().extractor.stream()
 
-    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+    def _head(self, *, evidence: bool = False, maps: bool = False, only_maps: bool = False) -> FrameHead:
         return MapMaximum(self, self._highest, maps)
 
     def _map(self, covariance: Tensor, tables: "CovarianceTables") -> Tensor:

@@ -134,7 +134,9 @@ class FrameSource:
         found = []
         for part in heard:
             activity, self._asked = np.split(self._asked, [len(part.doa)])
-            angle = credible_angle(torch.from_numpy(part.concentration), 0.9).numpy()
+            angle = part.concentration
+            if not np.isnan(angle).all():
+                angle = credible_angle(torch.from_numpy(angle), 0.9).numpy()
             found.append(
                 FrameEstimates(part.doa, part.concentration, angle, activity, part.evidence, part.log_likelihood)
             )

@@ -39,6 +39,8 @@ class MapHead:
     maps : bool
         Whether log-likelihoods are wanted: given a scale, those of the map before the encoder corrects it (the encoder
         has looked at the frames before already), else its posterior.
+    only_maps : bool
+        Whether directions may be NaN where log-likelihoods are wanted: with a scale, the encoder is not asked.
     map_scale : float, optional
     bound : dict, optional
         Gamma and beta, where the evidence is wanted: minus the expected physics loss minus beta times the divergence
@@ -55,18 +57,24 @@ class MapHead:
         steering: ConstantProduct,
         *,
         maps: bool = False,
+        only_maps: bool = False,
         map_scale: float | None = None,
         bound: dict[str, float] | None = None,
     ) -> None:
         self._encoder, self._geometry, self._steering = encoder, geometry, steering
         self._maps, self._map_scale = maps, map_scale
+        self._plain = maps and only_maps and map_scale is not None and bound is None
         self._bound = _Bound(decoder, geometry, 1, bound)
         self._memory = Memory()
 
     def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
+        heard = steered_map(features, self._steering)
+        if self._plain:
+            unknown = np.full(len(heard), np.nan)
+            likelihood = (self._map_scale * heard).double().numpy()  # type: ignore[operator]
+            return [HeardFrames(np.full((len(heard), 3), np.nan), unknown, unknown, likelihood)]
         lags = self._geometry.lags
         correction = self._encoder.correction_of(features[None, ..., : len(lags)], lags, self._memory)[0]
-        heard = steered_map(features, self._steering)
         logits = self._encoder.logits(heard, srp_map(correction, self._steering))
         posterior = GridPosterior(logits[None], self._geometry.directions, validate_args=False)
         concentration = posterior.tempered(MAP_TEMPERATURE).concentration[0]

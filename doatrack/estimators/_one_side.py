@@ -1,14 +1,16 @@
 """One of the directions that an array cannot tell apart, always the same, in place of a coin toss."""
 
 import dataclasses
+import functools
 
 import numpy as np
+from numpy.typing import NDArray
 
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.geometry import Ambiguity, DirectionGrid, MicArray, array_ambiguity
 from doatrack.metrics import angular_error
 
-__all__ = ["one_side", "one_side_of_map", "standing_ambiguity", "what_is_ambiguous"]
+__all__ = ["OneSide", "standing_ambiguity", "what_is_ambiguous"]
 
 _WHOLE = 0.99  # share of the sphere
 _NEVER = -1e6  # nats; finite, so that the motion model's arithmetic stays finite
@@ -27,21 +29,36 @@ def standing_ambiguity(array: MicArray, grid: DirectionGrid) -> Ambiguity:
     return array_ambiguity(array) if grid.coverage > _WHOLE else Ambiguity()
 
 
-def one_side(frames: FrameEstimates, array: MicArray, grid: DirectionGrid) -> FrameEstimates:
-    """Return the frames with every direction replaced by the one that stands for all with its delays."""
-    ambiguity = standing_ambiguity(array, grid)
-    if not ambiguity:
-        return frames
-    return dataclasses.replace(frames, doa=np.asarray(ambiguity.canonical(frames.doa), dtype=np.float64))
+class OneSide:
+    """One of the directions that an array cannot tell apart, for an array and a grid.
 
-
-def one_side_of_map(frames: FrameEstimates, array: MicArray, grid: DirectionGrid) -> FrameEstimates:
-    """Return the frames with a log-likelihood that leaves out the directions for which others stand.
-
-    Two equal peaks have a broad, empty mean; of one, direction and concentration mean what they say.
+    Parameters
+    ----------
+    array : MicArray
+    grid : DirectionGrid
+        A search region, which says where sources are, leaves all as it is.
     """
-    frames, ambiguity = one_side(frames, array, grid), standing_ambiguity(array, grid)
-    if not ambiguity or frames.log_likelihood is None:
-        return frames
-    standing = angular_error(ambiguity.canonical(grid.directions), grid.directions) <= grid.spacing
-    return dataclasses.replace(frames, log_likelihood=np.where(standing, frames.log_likelihood, _NEVER))
+
+    def __init__(self, array: MicArray, grid: DirectionGrid) -> None:
+        self._ambiguity, self._grid = standing_ambiguity(array, grid), grid
+
+    def of_directions(self, frames: FrameEstimates) -> FrameEstimates:
+        """Return the frames with every direction replaced by the one that stands for all with its delays."""
+        if not self._ambiguity:
+            return frames
+        return dataclasses.replace(frames, doa=np.asarray(self._ambiguity.canonical(frames.doa), dtype=np.float64))
+
+    def of_maps(self, frames: FrameEstimates) -> FrameEstimates:
+        """Return the frames with a log-likelihood that leaves out the directions for which others stand.
+
+        Two equal peaks have a broad, empty mean; of one, direction and concentration mean what they say.
+        """
+        frames = self.of_directions(frames)
+        if not self._ambiguity or frames.log_likelihood is None:
+            return frames
+        return dataclasses.replace(frames, log_likelihood=np.where(self._standing, frames.log_likelihood, _NEVER))
+
+    @functools.cached_property
+    def _standing(self) -> NDArray[np.bool_]:
+        directions = self._grid.directions
+        return angular_error(self._ambiguity.canonical(directions), directions) <= self._grid.spacing

@@ -11,7 +11,7 @@ from doatrack._validation import check_choice
 from doatrack.estimators._core import TrackerCore
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._frame_source import FrameHead, FrameSource
-from doatrack.estimators._one_side import one_side, one_side_of_map, what_is_ambiguous
+from doatrack.estimators._one_side import OneSide, what_is_ambiguous
 from doatrack.estimators._online_join import FilterJoin, NoJoin, OnlineJoin
 from doatrack.estimators._several_sources import track_of
 from doatrack.exceptions import InvalidInputError, LookAheadWarning
@@ -78,7 +78,7 @@ class StreamedTracker(TrackerCore):
 
     def _head_for(self, smoothing: Literal["filter"] | None) -> FrameHead:
         """Return what makes frames for a track with this smoothing."""
-        return self._head(evidence=False, maps=smoothing is not None)
+        return self._head(maps=smoothing is not None, only_maps=True)
 
     def _join(self, smoothing: Literal["filter"] | None) -> OnlineJoin:
         """Return what joins frames as they come, as `_one_source` joins those of a recording."""
@@ -87,16 +87,16 @@ class StreamedTracker(TrackerCore):
                 f"stream() follows one source, got n_sources={self.n_sources}. Set it to 1, or use track(), which "
                 "follows several in a recording."
             )
-        array, grid = self.array_, self.grid_
+        side = OneSide(self.array_, self.grid_)
         if smoothing is None:
-            return NoJoin(lambda frames: self._believed(one_side(frames, array, grid), None))
+            return NoJoin(lambda frames: self._believed(side.of_directions(frames), None))
 
         def before(frames: FrameEstimates) -> FrameEstimates:
             heard = frames if frames.log_likelihood is not None else self._believed(frames, None)
-            return one_side_of_map(heard, array, grid)
+            return side.of_maps(heard)
 
         def after(frames: FrameEstimates) -> FrameEstimates:
-            return self._believed(one_side(frames, array, grid), smoothing)
+            return self._believed(side.of_directions(frames), smoothing)
 
         return FilterJoin(self._transition(own_grid=self._makes_maps()), before, after)
 

@@ -137,7 +137,7 @@ class SupervisedTracker(LearnedTracker):
     def _feature_stream(self) -> FeatureStream:
         return self._runtime().extractor.stream()
 
-    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+    def _head(self, *, evidence: bool = False, maps: bool = False, only_maps: bool = False) -> FrameHead:
         return VectorHead(self._vectors(), self._runtime(), evidence=evidence)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -150,7 +150,7 @@ class ESPRIT(BaseTracker):
     def _feature_stream(self) -> FeatureStream:
         return self._runtime().extractor.stream()
 
-    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+    def _head(self, *, evidence: bool = False, maps: bool = False, only_maps: bool = False) -> FrameHead:
         return _Located(self)
 
     def _runtime(self) -> "_Tables":

@@ -440,7 +440,7 @@ class PhysicsVAETracker(LearnedTracker):
     def _feature_stream(self) -> FeatureStream:
         return self._runtime().extractor.stream()
 
-    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
+    def _head(self, *, evidence: bool = False, maps: bool = False, only_maps: bool = False) -> FrameHead:
         tables = self._runtime()
         bound = {"gamma": self.gamma, "beta": self.beta} if evidence else None
         if isinstance(self.encoder_, PairEncoder):
@@ -453,6 +453,7 @@ class PhysicsVAETracker(LearnedTracker):
             tables.geometry,
             tables.steering,
             maps=maps,
+            only_maps=only_maps,
             map_scale=scale,
             bound=bound,
         )

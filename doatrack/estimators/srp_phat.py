@@ -156,7 +156,7 @@ class SRPPHAT(BaseTracker):
         maps = []
         for k in range(len(recordings)):
             stream = self._runtime().extractor.stream(recordings.blocks(k))
-            parts = [self._map(gcc) for gcc in gather_frames(stream, _FRAMES_AT_ONCE)]
+            parts = [self._runtime().map(gcc) for gcc in gather_frames(stream, _FRAMES_AT_ONCE)]
             maps.append(torch.cat(parts).double().numpy() if parts else self._too_short(recordings, k))
         return recordings.mirror(maps)
 
@@ -181,12 +181,8 @@ class SRPPHAT(BaseTracker):
     def _feature_stream(self) -> FeatureStream:
         return self._runtime().extractor.stream()
 
-    def _head(self, *, evidence: bool, maps: bool) -> FrameHead:
-        return _Highest(self, maps)
-
-    def _map(self, gcc: Tensor) -> Tensor:
-        tables = self._runtime()
-        return steered_map(gcc[:, tables.rows] if tables.rows is not None else gcc, tables.steering)
+    def _head(self, *, evidence: bool = False, maps: bool = False, only_maps: bool = False) -> FrameHead:
+        return _Highest(self, maps=maps, only_maps=only_maps)
 
     def _runtime(self) -> "_Tables":
         return self._tables_for(_Tables)
@@ -200,15 +196,22 @@ class _Highest:
 
     at_once, look_ahead = _FRAMES_AT_ONCE, 0
 
-    def __init__(self, estimator: SRPPHAT, maps: bool) -> None:
-        self._estimator, self._tables, self._maps = estimator, estimator._runtime(), maps
+    def __init__(self, estimator: SRPPHAT, *, maps: bool, only_maps: bool) -> None:
+        self._tables, self._refine = estimator._runtime(), estimator.refine
+        self._maps, self._only_maps = maps, maps and only_maps
 
     def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
-        values, tables = self._estimator._map(features), self._tables
-        found = tables.finder(values) if self._estimator.refine else tables.directions[values.argmax(dim=-1)]
-        shown = (tables.map_scale * values).double().numpy() if self._maps else None
+        values = self._tables.map(features)
+        shown = (self._tables.map_scale * values).double().numpy() if self._maps else None
         unknown = np.full(len(values), np.nan)
-        return [HeardFrames(unit_rows(found.double().numpy()), unknown, values.amax(dim=-1).double().numpy(), shown)]
+        return [HeardFrames(self._directions(values), unknown, values.amax(dim=-1).double().numpy(), shown)]
+
+    def _directions(self, values: Tensor) -> NDArray[np.float64]:
+        if self._only_maps:
+            return np.full((len(values), 3), np.nan)
+        tables = self._tables
+        found = tables.finder(values) if self._refine else tables.directions[values.argmax(dim=-1)]
+        return unit_rows(found.double().numpy())
 
     def finish(self) -> list[HeardFrames]:
         return []
@@ -236,6 +239,10 @@ class _Tables:
         self.steering = ConstantProduct(steering_matrix(wanted, self.extractor.lags))
         self.finder = PeakFinder(estimator.grid_)
         self.directions = torch.tensor(estimator.grid_.directions, dtype=torch.float32)
+
+    def map(self, gcc: Tensor) -> Tensor:
+        """Return the map (n_frames, n_directions) of correlations."""
+        return steered_map(gcc[:, self.rows] if self.rows is not None else gcc, self.steering)
 
 
 def _pair_rows(pairs: object, array: MicArray) -> NDArray[np.int64] | None:

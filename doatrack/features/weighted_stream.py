@@ -16,8 +16,10 @@ __all__ = ["WeightedStream"]
 
 _PAST_DECAYS = 7.0
 """Sound before a frame whose reverberation is looked at, in time constants of its decay: 30 dB."""
-_REFRESH_S = 2.0
-"""How often the causal noise model is learned anew; at the start with every frame."""
+_REFRESH_S = 5.0
+_REFRESH_SHARE = 0.25
+"""When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
+sound; the first frames one by one."""
 _FRAMES_AT_ONCE = 8
 
 
@@ -72,7 +74,7 @@ class WeightedStream(FeatureStream):
         self._spectra = SnapshotHistory(in_span, self._past)
         self._noise: NoiseModel | None = None
         self._start = 0  # of the present segment, in samples
-        self._n_learned_from = 0
+        self._n_heard = self._n_steady = 0  # frames so far, and those for which the causal noise model still holds
         if not settings.causal:
             self.look_ahead_samples = (self._span - 1) * hop
 
@@ -90,11 +92,13 @@ class WeightedStream(FeatureStream):
         return parts
 
     def _causal(self, waiting: int) -> list[Tensor]:
-        if self._noise is None or self.n_frames < self._refresh or self.n_frames % self._refresh == 0:
+        if self._n_steady == 0:
             self._noise = self._learn(self.n_frames)
-        # up to where noise is learned anew
-        steady = self._refresh - self.n_frames % self._refresh if self.n_frames >= self._refresh else 1
-        return self._correlate(min(waiting, steady))
+            self._n_steady = max(1, min(self._refresh, int(_REFRESH_SHARE * self._n_heard)))
+        count = min(waiting, self._n_steady)
+        self._n_steady -= count
+        self._n_heard += count
+        return self._correlate(count)
 
     def _rest(self) -> list[Tensor]:
         left = self._n_whole() - self.n_frames
@@ -136,8 +140,10 @@ class WeightedStream(FeatureStream):
         """Return the correlations of the next frames, a few at a time."""
         assert self._noise is not None
         parts, hop = [], self._weighted.hop
-        for done in range(0, n_frames, _FRAMES_AT_ONCE):
-            count = min(_FRAMES_AT_ONCE, n_frames - done)
+        # the first of several frames decides how far back reverberation is looked for: with chunks it must not change
+        at_once = 1 if self._weighted.settings.causal else _FRAMES_AT_ONCE
+        for done in range(0, n_frames, at_once):
+            count = min(at_once, n_frames - done)
             first = max(0, self._snapshots(self.n_frames)[0] - self._past)
             spectra = self._spectra.between(first, self._snapshots(self.n_frames + count - 1)[1])
             skip = self.n_frames * self._frames.hop_length - self._start - first * hop
