@@ -43,7 +43,7 @@ def _map():
 
 def _paper():
     array = MicArray.from_preset("tetrahedron_4")
-    return PhysicsVAETracker(width=4, **_PAPER, **_QUIET).fit(_signals(4), array), _signals(4)
+    return PhysicsVAETracker(width=16, **_PAPER, **_QUIET).fit(_signals(4), array), _signals(4)
 
 
 def _neural_srp():
