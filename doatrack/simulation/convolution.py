@@ -1,13 +1,13 @@
 """Convolution of one sound with the responses of a room, standing still or changing along a trajectory."""
 
 import torch
-from scipy.fft import next_fast_len
 
 from doatrack.exceptions import InvalidInputError
+from doatrack.simulation.fft_length import fast_fft_length
 
 __all__ = ["convolve", "convolve_moving"]
 
-_CHUNK = 1 << 22  # samples of output pieces that are handled at once
+_CHUNK = 1 << 19  # samples of output pieces that are handled at once, so that they stay in the cache
 
 
 def convolve(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
@@ -29,7 +29,7 @@ def convolve(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
     [0.0, 1.0, 2.0]
     """
     n_samples = sound.shape[-1]
-    n_fft = next_fast_len(n_samples + responses.shape[-1] - 1, real=True)
+    n_fft = fast_fft_length(n_samples + responses.shape[-1] - 1)
     spectrum: torch.Tensor = torch.fft.rfft(sound, n_fft) * torch.fft.rfft(responses, n_fft)
     heard: torch.Tensor = torch.fft.irfft(spectrum, n_fft)
     return heard[..., :n_samples]
@@ -69,7 +69,7 @@ def convolve_moving(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tenso
     if n_points > n_samples:
         raise InvalidInputError(f"responses must not be more than the samples, got {n_points} for {n_samples} samples.")
     pieces, starts = _triangular_pieces(sound, n_points)
-    n_fft = next_fast_len(pieces.shape[-1] + n_taps - 1, real=True)
+    n_fft = fast_fft_length(pieces.shape[-1] + n_taps - 1)
     total = responses.new_zeros(n_mics, n_samples + n_fft)
     step = max(1, _CHUNK // (n_mics * n_fft))
     for first in range(0, n_points, step):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 
+from doatrack.simulation.fft_length import fast_fft_length
 from doatrack.simulation.image_sources import low_pass_weights
 
 __all__ = ["diffuse_coherence", "diffuse_noise", "diffuse_tails"]
@@ -75,7 +76,8 @@ def diffuse_noise(
     torch.Size([3, 2, 1000])
     """
     n_mics, device = len(mic_positions), mic_positions.device
-    n_bins = _BANDS * math.ceil((math.ceil(n_samples / 2) + 1) / _BANDS)  # 2 * n_bins - 2 is at least n_samples
+    n_fft = 2 * _BANDS * fast_fft_length(math.ceil(n_samples / (2 * _BANDS)))
+    n_bins = n_fft // 2  # nothing is left at the Nyquist frequency
     draws = generator.standard_normal((_BANDS, n_noises * (n_bins // _BANDS), n_mics, 2), dtype=np.float32)
     white = torch.view_as_complex(torch.from_numpy(draws).to(device))
     centres = (torch.arange(_BANDS, device=device) + 0.5) * sample_rate / (2 * _BANDS)
@@ -83,8 +85,7 @@ def diffuse_noise(
     root = (vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.transpose(1, 2)
     mixed = white @ root.to(white.dtype)
     spectrum = mixed.view(_BANDS, n_noises, -1, n_mics).permute(1, 3, 0, 2).reshape(n_noises, n_mics, n_bins)
-    n_fft = 2 * n_bins - 2
-    weights = low_pass_weights(n_fft, device=device) * math.sqrt(n_fft / 2)
+    weights = low_pass_weights(n_fft, device=device)[:n_bins] * math.sqrt(n_fft / 2)
     noise: torch.Tensor = torch.fft.irfft(spectrum * weights, n_fft)
     return noise[..., :n_samples]
 

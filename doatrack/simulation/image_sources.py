@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
+
+from doatrack.simulation.fft_length import fast_fft_length
 
 __all__ = ["ImageLattice", "image_energy", "image_responses", "low_pass_weights"]
 
@@ -101,7 +102,7 @@ def image_responses(
         Tap n is time n / sample_rate after emission.
     """
     n_sources, n_mics = len(lattice.coordinates[0]), len(mic_positions)
-    n_fft = next_fast_len(n_taps + 3 * RINGING, real=True)
+    n_fft = fast_fft_length(n_taps + 3 * RINGING)
     weights = low_pass_weights(n_fft, OVERSAMPLING, mic_positions.device)
     result = mic_positions.new_empty(n_sources, n_mics, n_taps)
     step = max(1, _CHUNK // max(1, len(lattice.gain) * n_mics))
