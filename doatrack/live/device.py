@@ -103,6 +103,18 @@ class DeviceSource(Source):
     Sound is taken by PortAudio's own thread and may wait ten seconds for the tracker; then it is left out and counted.
     Where PortAudio reports an overflow, its clock tells how much was lost. The rate is compared with the clock by
     `ClockMonitor`.
+
+    Examples
+    --------
+    >>> import types
+    >>> usual = {"name": "Array", "max_input_channels": 6, "default_samplerate": 48000.0}
+    >>> stream = types.SimpleNamespace(start=lambda: None, close=lambda **_: None, active=True)
+    >>> stand_in = types.SimpleNamespace(
+    ...     query_devices=lambda device, kind: usual, InputStream=lambda **_: stream, PortAudioError=OSError
+    ... )
+    >>> with DeviceSource(module=stand_in) as source:
+    ...     source.name, source.n_channels, source.sample_rate, source.read(0.0).n_samples
+    ('Array', 6, 48000, 0)
     """
 
     def __init__(
