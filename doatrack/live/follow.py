@@ -128,7 +128,8 @@ def follow(
     >>> import math, tempfile, soundfile
     >>> from doatrack import SRPPHAT, MicArray
     >>> from doatrack.live import FileSource
-    >>> tracker = SRPPHAT(n_directions=100).fit(np.zeros((4, 4096)), MicArray.from_preset("tetrahedron_4"))
+    >>> array = MicArray.from_preset("tetrahedron_4")
+    >>> tracker = SRPPHAT(n_directions=100, causal=True).fit(np.zeros((4, 4096)), array)
     >>> told = []
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     soundfile.write(f"{folder}/a.wav", np.zeros((16000, 4)), 16000)
