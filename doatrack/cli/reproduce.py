@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["run_reproduce"]
 
+_TABLES = "tables"
+
 
 def run_reproduce(
     experiments: Annotated[
-        list[str] | None, typer.Argument(metavar="EXPERIMENT...", help="Which, or all; without any they are listed.")
+        list[str] | None,
+        typer.Argument(
+            metavar="EXPERIMENT...",
+            help="Which, or all; without any they are listed. tables: nothing is run, and the tables of all that is "
+            "finished in the folder are written.",
+        ),
     ] = None,
     out: Annotated[
         pathlib.Path, typer.Option(metavar="DIR", help="Folder of the run; the same folder goes on with it.")
@@ -58,7 +65,8 @@ def run_reproduce(
 ) -> None:
     """Run experiments of the paper beside its own figures; finished parts are kept, so that a killed run goes on.
 
-    Writes EXPERIMENT.json and EXPERIMENT.md into the folder, beside the simulated scenes and trained models.
+    Writes EXPERIMENT.json and EXPERIMENT.md into the folder, beside the simulated scenes and trained models, with the
+    methods of earlier runs too.
     """
     with running(lambda: f"What is finished is kept in {out}: the same command goes on."):
         import torch
@@ -67,6 +75,9 @@ def run_reproduce(
 
         if not experiments:
             _list()
+            return
+        if experiments == [_TABLES]:
+            _write_tables(out)
             return
         names = list(EXPERIMENTS) if experiments == ["all"] else experiments
         _check(names, EXPERIMENTS)
@@ -78,6 +89,17 @@ def run_reproduce(
                 continue
             run_experiment(space, name, chosen)
             typer.echo((out / f"{name}.md").read_text(encoding="utf-8"))
+
+
+def _write_tables(folder: pathlib.Path) -> None:
+    """Write and print the tables of what is finished in the folder."""
+    from doatrack.experiments.catalogue import EXPERIMENTS, write_table
+
+    written = [name for name in EXPERIMENTS if write_table(folder, name)]
+    if not written:
+        raise InvalidInputError(f"Nothing is finished in {folder} yet. Run an experiment with --out {folder}.")
+    for name in written:
+        typer.echo((folder / f"{name}.md").read_text(encoding="utf-8"))
 
 
 def _workspace(

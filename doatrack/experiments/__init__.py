@@ -1,6 +1,6 @@
 """The experiments of the paper, run on simulated and real recordings beside its own figures."""
 
-from doatrack.experiments.catalogue import EXPERIMENTS, Experiment, chosen_methods, run_experiment
+from doatrack.experiments.catalogue import EXPERIMENTS, Experiment, chosen_methods, run_experiment, write_table
 from doatrack.experiments.methods import METHODS, Method
 from doatrack.experiments.scale import SCALES, Scale
 from doatrack.experiments.workspace import Workspace
@@ -15,4 +15,5 @@ __all__ = [
     "Workspace",
     "chosen_methods",
     "run_experiment",
+    "write_table",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from doatrack.estimators import NeuralSRPTracker, PhysicsVAETracker
 from doatrack.experiments.methods import Method
 from doatrack.experiments.operations import count_macs, count_parameters
 from doatrack.experiments.published import COMPLEXITY
@@ -16,7 +17,7 @@ from doatrack.experiments.recordings import home_array
 from doatrack.experiments.workspace import Workspace
 from doatrack.geometry import MicArray
 
-__all__ = ["complexity_table", "real_time_factor"]
+__all__ = ["measure_complexity", "real_time_factor"]
 
 _TIMED_S = 20.0
 _HEADS = ("fnn_activity",)  # beside the direction, in published Neural-SRP checkpoints
@@ -25,15 +26,14 @@ _DECODERS = ("decoder",)
 Row = dict[str, Any]
 
 
-def complexity_table(space: Workspace, methods: Sequence[Method]) -> list[Row]:
-    """Return the rows of Table 6, for the networks at the size that `paper` has, whatever the scale.
+def measure_complexity(space: Workspace, methods: Sequence[Method]) -> None:
+    """Measure what Table 6 still needs, for the networks at the size that `paper` has, whatever the scale.
 
     Operations are those of convolutions, linear and recurrent layers, for 20 s of all microphones; for networks that
     run once per pair also divided by the number of pairs, as in the paper. Decoders and activity heads are left out.
     Times are those of `predict`, correlations or maps included.
     """
     array = home_array(space)
-    rows = []
     for method in methods:
         key = {"parameters": repr(method.make(space.seed).get_params(deep=False)), "n": space.scale.n_timed}
 
@@ -41,8 +41,7 @@ def complexity_table(space: Workspace, methods: Sequence[Method]) -> list[Row]:
             space.say(f"measuring {method.name}")
             return _measured(method, array, space)
 
-        rows.append(space.once(f"parts/table6/{method.name}.json", key, measure))
-    return rows
+        space.once(f"parts/table6/{method.name}.json", key, measure)
 
 
 def _measured(method: Method, array: MicArray, space: Workspace) -> Row:
@@ -51,7 +50,7 @@ def _measured(method: Method, array: MicArray, space: Workspace) -> Row:
     signal = np.random.default_rng(space.seed).normal(scale=0.1, size=(n_mics, int(_TIMED_S * rate)))
     networks = {k: v for k, v in _networks(tracker).items() if k not in _DECODERS}
     together = torch.nn.ModuleDict(networks)
-    macs = count_macs(together, lambda: tracker.predict(signal))
+    macs = count_macs(together, lambda: _forward(tracker, signal))
     n_pairs = n_mics * (n_mics - 1) // 2
     row: Row = {"method": method.name, "label": method.label, "published": method.published}
     row["n_parameters"] = sum(count_parameters(network, _HEADS) for network in networks.values())
@@ -93,6 +92,23 @@ def real_time_factor(tracker: Any, signal: Any, threads: int, repeats: int) -> t
             found.append(((time.perf_counter() - elapsed) / audio, (time.process_time() - processor) / audio))
     best = np.array(found[1:]).min(axis=0)
     return float(best[0]), float(best[1])
+
+
+def _forward(tracker: Any, signal: Any) -> None:
+    """Run the network over a recording by its layers; `predict` has faster ways that these do not see."""
+    if not hasattr(tracker, "_networks"):
+        return
+    tables = tracker._runtime()
+    gcc = tables.extractor.gcc(torch.from_numpy(signal.astype(np.float32)))
+    if isinstance(tracker, PhysicsVAETracker):
+        # where a gradient may be wanted, the map encoder takes the plain way; pairs would need much memory for it
+        with torch.set_grad_enabled(tracker.encoder == "map"):
+            tracker.encoder_(gcc[None], tables.geometry)
+        return
+    features = tables.features(gcc)[None]
+    beside = tables.positions if isinstance(tracker, NeuralSRPTracker) else torch.ones(features.shape[:2])
+    with torch.no_grad():
+        tracker.network_(features, beside)
 
 
 def _networks(tracker: Any) -> dict[str, torch.nn.Module]:

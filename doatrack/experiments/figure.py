@@ -20,15 +20,14 @@ _SHOWN = ("physics-vae-paper", "physics-vae")
 Row = dict[str, Any]
 
 
-def draw_figure(space: Workspace, methods: Sequence[Method]) -> list[Row]:
-    """Draw one picture per unsupervised tracker, trained as in experiment 1, and return the errors of the excerpt.
+def draw_figure(space: Workspace, methods: Sequence[Method]) -> None:
+    """Draw one picture per unsupervised tracker, trained as in experiment 1, and keep the errors of the excerpt.
 
     The excerpt is the first recording of LOCATA where that is given, else a simulated one of the same length.
     """
     found = locata_set(space)
     scene = figure_scene(space) if found is None else found
     excerpt = TestSet(scene.name, scene.label, scene.array, scene.signals[:1], scene.truths[:1])
-    rows = []
     for method in methods:
         if method.name not in _SHOWN:
             continue
@@ -43,8 +42,7 @@ def draw_figure(space: Workspace, methods: Sequence[Method]) -> list[Row]:
             row = figures(scene_errors(tracker, excerpt), None)
             return known | row | {"picture": picture, "published_deg": FIGURE_3_DEG}
 
-        rows.append(space.once(f"parts/figure3/{method.name}.json", key, draw))
-    return rows
+        space.once(f"parts/figure3/{method.name}.json", key, draw)
 
 
 def _draw(space: Workspace, tracker: Any, excerpt: TestSet, picture: str, title: str) -> None:

@@ -31,6 +31,8 @@ class Method:
         How its frames are joined, a row each: None, "filter", "smoother".
     quiet_first : bool
         Whether it is trained on the scenes with little noise first.
+    geometry_aware : bool
+        Whether it is told the positions of microphones, and so has a row in Table 5.
 
     Examples
     --------
@@ -46,6 +48,7 @@ class Method:
     supervised: bool = False
     smoothings: tuple[Any, ...] = _FRAME_BY_FRAME
     quiet_first: bool = False
+    geometry_aware: bool = True
 
 
 def _neural_srp(seed: int) -> Any:
@@ -69,6 +72,7 @@ METHODS = {
             "SRP-PHAT",
             lambda seed: SRPPHAT(grid="rectangular", n_directions=2048, refine=False, window="hann"),
             learns=False,
+            geometry_aware=False,  # one row of SRP-PHAT is enough there
         ),
         Method(
             "srp-phat",
@@ -91,7 +95,9 @@ METHODS = {
             lambda seed: PhysicsVAETracker(random_state=seed),
             smoothings=(None, "filter", "smoother"),
         ),
-        Method("cross3d", "Cross3DTracker", "Cross3D", _cross3d, supervised=True, quiet_first=True),
+        Method(
+            "cross3d", "Cross3DTracker", "Cross3D", _cross3d, supervised=True, quiet_first=True, geometry_aware=False
+        ),
         Method("neural-srp", "NeuralSRPTracker", "Neural-SRP", _neural_srp, supervised=True),
     )
 }

@@ -12,7 +12,24 @@ from doatrack.experiments.scoring import TestSet
 from doatrack.experiments.workspace import Workspace
 from doatrack.geometry import MicArray
 
-__all__ = ["corrupted", "figure_scene", "home_array", "locata_set", "rooms_set", "simulated_sets"]
+__all__ = [
+    "SET_LABELS",
+    "corrupted",
+    "figure_scene",
+    "home_array",
+    "locata_set",
+    "rooms_set",
+    "simulated_names",
+    "simulated_sets",
+]
+
+SET_LABELS = {f"simulated-{condition.name}": f"simulated, {condition.title}" for condition in CONDITIONS.values()} | {
+    "simulated-moved-mics-known": "simulated, microphones 1 cm off, true positions told",
+    "rooms": "measured rooms, another array",
+    "locata": "LOCATA, tasks 1, 3 and 5",
+    "figure": "a simulated scene, white noise of each microphone",
+}
+"""What test sets are called in tables, by the name that files have."""
 
 _TEST_STREAM, _FIGURE_STREAM, _CORRUPTION_STREAM = 2, 3, 4
 
@@ -22,6 +39,18 @@ def home_array(space: Workspace) -> MicArray:
     return MicArray.from_preset(space.scale.array)
 
 
+def simulated_names(condition: Condition) -> list[str]:
+    """Return the names of the sets that `simulated_sets` yields.
+
+    Examples
+    --------
+    >>> simulated_names(CONDITIONS["sensor"])
+    ['simulated-sensor']
+    """
+    names = [f"simulated-{condition.name}"]
+    return [*names, f"{names[0]}-known", f"simulated-{FIRST}"] if condition.position_error else names
+
+
 def simulated_sets(space: Workspace, condition: Condition) -> Iterator[TestSet]:
     """Yield the sets that methods for a condition are tested on.
 
@@ -29,13 +58,12 @@ def simulated_sets(space: Workspace, condition: Condition) -> Iterator[TestSet]:
     positions told, and recordings of an array that is as it is told.
     """
     scenes = _scenes(space, condition)
-    yield _test(f"simulated-{condition.name}", f"simulated, {condition.title}", scenes)
-    if condition.position_error:
-        known = "simulated, microphones 1 cm off, true positions told"
-        told = true_arrays(scenes)
-        yield _test(f"simulated-{condition.name}-known", known, scenes, told)
-        exact = CONDITIONS[FIRST]
-        yield _test(f"simulated-{exact.name}", f"simulated, {exact.title}", _scenes(space, exact))
+    name, *more = simulated_names(condition)
+    yield _test(name, scenes)
+    if more:
+        known, exact = more
+        yield _test(known, scenes, true_arrays(scenes))
+        yield _test(exact, _scenes(space, CONDITIONS[FIRST]))
 
 
 def rooms_set(space: Workspace) -> TestSet | None:
@@ -43,7 +71,7 @@ def rooms_set(space: Workspace) -> TestSet | None:
     if space.rooms is None:
         return None
     scenes = ScoredSet(space.rooms)
-    return _test("rooms", "measured rooms, another array", scenes)
+    return _test("rooms", scenes)
 
 
 def locata_set(space: Workspace) -> TestSet | None:
@@ -51,7 +79,7 @@ def locata_set(space: Workspace) -> TestSet | None:
     if space.locata is None:
         return None
     corpus = Locata(space.locata)
-    return TestSet("locata", "LOCATA, tasks 1, 3 and 5", corpus.array, corpus.paths, corpus.truths)
+    return TestSet("locata", SET_LABELS["locata"], corpus.array, corpus.paths, corpus.truths)
 
 
 def corrupted(space: Workspace, test: TestSet, percent: int) -> TestSet:
@@ -77,7 +105,7 @@ def figure_scene(space: Workspace) -> TestSet:
         CONDITIONS[FIRST], home_array(space), 1, space.scale.figure_duration_s, _seed(space, _FIGURE_STREAM), 1.0
     )
     scenes = complete_set(space.path("scenes/figure"), plan, space.test_speech)
-    return _test("figure", "a simulated scene, white noise of each microphone", scenes)
+    return _test("figure", scenes)
 
 
 def _scenes(space: Workspace, condition: Condition) -> ScoredSet:
@@ -92,5 +120,5 @@ def _seed(space: Workspace, stream: int) -> int:
     return 10 * space.seed + stream
 
 
-def _test(name: str, label: str, scenes: ScoredSet, told: list[MicArray] | None = None) -> TestSet:
-    return TestSet(name, label, scenes.array, scenes.paths, scenes.truths, told)
+def _test(name: str, scenes: ScoredSet, told: list[MicArray] | None = None) -> TestSet:
+    return TestSet(name, SET_LABELS[name], scenes.array, scenes.paths, scenes.truths, told)

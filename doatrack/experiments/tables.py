@@ -27,10 +27,10 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows])
 
 
-def error_text(rows: Sequence[Row]) -> str:
-    """Return a table per test set."""
+def error_text(rows: Sequence[Row], *, reading: bool = True) -> str:
+    """Return a table per test set, with what its columns mean before."""
     other = "the SRP-PHAT with the same window, its frames joined in the same way"
-    parts = [READING.format(other=other)]
+    parts = [READING.format(other=other)] if reading else []
     for name in dict.fromkeys(row["set"] for row in rows):
         here = [row for row in rows if row["set"] == name]
         size = f"{here[0]['n_scenes']} scenes, {here[0]['n_frames']} active frames"
@@ -38,8 +38,8 @@ def error_text(rows: Sequence[Row]) -> str:
     return "\n\n".join(parts)
 
 
-def corruption_text(rows: Sequence[Row]) -> str:
-    """Return a table of errors by corruption."""
+def corruption_text(rows: Sequence[Row], *, reading: bool = True) -> str:
+    """Return a table of errors by corruption, with what its columns mean before."""
     header = ["corruption", "method", "mean", "RMS", "increase", "difference", "paper: mean", "increase"]
     cells = [
         [
@@ -57,12 +57,12 @@ def corruption_text(rows: Sequence[Row]) -> str:
     where = (
         f"{rows[0]['set_label']}; {rows[0]['n_scenes']} scenes, {rows[0]['n_frames']} active frames." if rows else ""
     )
-    reading = READING.format(other="NeuralSRPTracker")
-    return "\n\n".join([f"{reading} Models of experiment 3, frame by frame. {where}", markdown_table(header, cells)])
+    meaning = READING.format(other="NeuralSRPTracker") + " " if reading else ""
+    return "\n\n".join([f"{meaning}Models of experiment 3, frame by frame. {where}", markdown_table(header, cells)])
 
 
-def complexity_text(rows: Sequence[Row]) -> str:
-    """Return a table of parameters, operations and real-time factors."""
+def complexity_text(rows: Sequence[Row], *, reading: bool = True) -> str:
+    """Return a table of parameters, operations and real-time factors, with what its columns mean before."""
     threads = sorted({int(k.removeprefix("rtf_")) for row in rows for k in row if k[4:].isdigit()})
     header = ["method", "parameters", "MACs, 20 s", "of these per pair", *(f"RTF, {n} thread(s)" for n in threads)]
     header += ["paper: parameters", "MACs", "RTF"]
@@ -73,14 +73,14 @@ def complexity_text(rows: Sequence[Row]) -> str:
         known = row["published_values"] or (None, None, None)
         theirs = [_number(known[0], "{:.2f} M"), _number(known[1], "{:.0f} M"), _number(known[2])]
         cells.append([*mine, *times, *theirs])
-    reading = (
+    meaning = (
         "RTF: time of `predict` per hop over the hop's length, elapsed (processor time in brackets), the best of the "
         "repetitions. MACs: of convolutions, linear and recurrent layers. Activity heads and decoders are not counted."
     )
-    return "\n\n".join([reading, markdown_table(header, cells)])
+    return "\n\n".join([*([meaning] if reading else []), markdown_table(header, cells)])
 
 
-def figure_text(rows: Sequence[Row]) -> str:
+def figure_text(rows: Sequence[Row], *, reading: bool = True) -> str:
     """Return the pictures and the errors of what they show."""
     parts = []
     for row in rows:

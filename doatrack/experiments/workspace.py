@@ -11,7 +11,7 @@ from doatrack.exceptions import InvalidInputError, OutputExistsError
 from doatrack.experiments.scale import Scale
 from doatrack.simulation.scene import SpeechSource
 
-__all__ = ["Workspace", "plain"]
+__all__ = ["Workspace", "plain", "read_settings", "write_json"]
 
 _SETTINGS = "settings.json"
 
@@ -134,6 +134,30 @@ class Workspace:
                 "to go on with it, or choose another --out."
             )
         write_json(path, settings)
+
+
+def read_settings(folder: pathlib.Path) -> dict[str, Any]:
+    """Return what the tables of a folder say about its run: scale, sizes and seed.
+
+    Raises
+    ------
+    InvalidInputError
+        If the folder is not that of a run.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from doatrack.experiments.scale import SCALES
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     read_settings(Workspace(pathlib.Path(folder), SCALES["smoke"], seed=1).folder)["seed"]
+    1
+    """
+    kept = _read(folder / _SETTINGS)
+    if not isinstance(kept, dict) or not {"scale", "scenes", "seed"} <= set(kept):
+        raise InvalidInputError(f"{folder} is not the folder of a run: it has no {_SETTINGS}. Name that of --out.")
+    array, n_train, n_test, duration_s = kept["scenes"]
+    sizes = {"array": array, "n_train": n_train, "n_test": n_test, "duration_s": duration_s}
+    return {"scale": kept["scale"], "seed": kept["seed"]} | sizes
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

@@ -43,6 +43,20 @@ def test_librispeech_gives_other_talkers_to_test_on(doatrack, tmp_path):
     assert "test-clean" in tested
 
 
+def test_tables_of_a_folder_without_running_anything(doatrack, tmp_path):
+    out = ["--out", tmp_path / "run"]
+    empty = doatrack("reproduce", "tables", *out)
+    assert empty.exit_code == 2
+    assert "is not the folder of a run" in empty.stderr
+    ran = doatrack("reproduce", "exp1", "--scale", "smoke", "--methods", "srp-phat", "--quiet", *out)
+    (tmp_path / "run" / "exp1.md").unlink()
+    written = doatrack("reproduce", "tables", *out)
+    assert (written.exit_code, written.stdout, written.stderr) == (0, ran.stdout, "")
+    assert (tmp_path / "run" / "exp1.md").exists()
+    (tmp_path / "run" / "parts" / "sensor").rename(tmp_path / "elsewhere")
+    assert "Nothing is finished in" in doatrack("reproduce", "tables", *out).stderr
+
+
 def test_wrong_use(doatrack, tmp_path):
     out = ["--out", tmp_path / "run"]
     for arguments, message in (

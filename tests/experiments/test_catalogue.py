@@ -9,7 +9,7 @@ import pytest
 
 from doatrack.exceptions import InvalidInputError
 from doatrack.experiments import fitting, scoring
-from doatrack.experiments.catalogue import EXPERIMENTS, chosen_methods, run_experiment
+from doatrack.experiments.catalogue import EXPERIMENTS, chosen_methods, run_experiment, write_table
 from doatrack.experiments.workspace import Workspace
 from doatrack.training import TrainingLoop
 
@@ -59,6 +59,7 @@ def test_differences_are_those_of_the_rows(kept_space):
 def test_other_experiments_start_from_the_weights_of_the_first(name, kept_space):
     rows = run_experiment(kept_space, name, chosen_methods(["srp-phat", "neural-srp"]))
     assert {row["set"] for row in rows} >= {"simulated-" + EXPERIMENT_SETS[name]}
+    assert {row["method"] for row in rows} >= {"srp-phat", "neural-srp"}
     key = json.loads((kept_space.folder / f"models/{EXPERIMENT_SETS[name]}/neural-srp.json").read_text())["key"]
     first = kept_space.folder / "models/sensor/neural-srp.safetensors"
     assert key["start"] == fitting._sha256(first)
@@ -81,13 +82,18 @@ def test_table_5_grows_from_nothing_told_wrong(kept_space):
 
 
 def test_table_6_counts_the_networks_of_the_paper(kept_space):
-    rows = run_experiment(kept_space, "table6", chosen_methods(["srp-phat", "physics-vae-paper", "neural-srp"]))
+    rows = run_experiment(
+        kept_space, "table6", chosen_methods(["srp-phat", "physics-vae-paper", "physics-vae", "neural-srp"])
+    )
     parameters = {row["method"]: row["n_parameters"] / 1e6 for row in rows}
     assert parameters == {
         "srp-phat": 0,
         "physics-vae-paper": pytest.approx(0.89, abs=0.005),
+        "physics-vae": pytest.approx(0.0067, abs=0.0005),
         "neural-srp": pytest.approx(0.89, abs=0.005),
     }
+    small = rows.pop(2)
+    assert 0 < small["macs_per_pair"] < rows[1]["macs_per_pair"] / 5
     for row in rows[1:]:
         assert row["macs_per_pair"] / 1e6 == pytest.approx(168, abs=2)  # 103 frames fill 21 windows of 5
         assert row["rtf_1"] > 0
@@ -164,6 +170,46 @@ def test_weights_to_start_from(space, kept_space):
     run_experiment(started, "exp1", methods)
     key = json.loads((space.folder / "models/sensor/neural-srp.json").read_text())["key"]
     assert key["start"] == fitting._sha256(given)
+
+
+def test_runs_with_different_methods_make_one_table(space, tmp_path):
+    alone = run_experiment(space, "exp1", chosen_methods(["physics-vae"]))
+    assert {row["method"].split("+")[0] for row in alone} == {"physics-vae"}
+    assert all(row["difference_deg"] is None and row["reference"] is None for row in alone)
+    merged = run_experiment(space, "exp1", chosen_methods(["srp-phat"]))
+    assert [row["method"].split("+")[0] for row in merged] == ["srp-phat"] * 3 + ["physics-vae"] * 3
+    assert [row["reference"] for row in merged[3:]] == ["srp-phat", "srp-phat+filter", "srp-phat+smoother"]
+    together = Workspace(tmp_path / "together", space.scale)
+    run_experiment(together, "exp1", chosen_methods(["srp-phat", "physics-vae"]))
+    assert read(together, "exp1") == read(space, "exp1")
+
+
+def test_tables_are_written_from_what_is_finished_alone(space):
+    run_experiment(space, "exp1", chosen_methods(["srp-phat"]))
+    kept = read(space, "exp1")
+    for file in space.folder.glob("exp1.*"):
+        file.unlink()
+    assert write_table(space.folder, "exp2-published") == []
+    assert not (space.folder / "exp2-published.md").exists()
+    assert len(write_table(space.folder, "exp1")) == 3
+    assert read(space, "exp1") == kept
+    part = space.folder / "parts/sensor/simulated-sensor/srp-phat.json"
+    part.write_text("{}")
+    with pytest.raises(InvalidInputError, match=r"srp-phat\.json is no part of a run"):
+        write_table(space.folder, "exp1")
+    with pytest.raises(InvalidInputError, match="is not the folder of a run"):
+        write_table(space.folder / "parts", "exp1")
+
+
+def test_rows_on_other_scenes_are_not_compared(space):
+    run_experiment(space, "exp1", chosen_methods(["srp-phat", "physics-vae"]))
+    part = space.folder / "parts/sensor/simulated-sensor/physics-vae.json"
+    kept = json.loads(part.read_text())
+    kept["key"]["scenes"][0] = "elsewhere/sensor_99999.wav"
+    part.write_text(json.dumps(kept))
+    rows = {row["method"]: row for row in write_table(space.folder, "exp1")}
+    assert rows["physics-vae"]["difference_deg"] is None
+    assert rows["physics-vae+filter"]["difference_deg"] is not None
 
 
 def test_unknown_names_are_refused(space):
