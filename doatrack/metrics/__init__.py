@@ -11,6 +11,7 @@ from doatrack.metrics.angular import (
     root_mean_square_angular_error_deg,
     share_within,
 )
+from doatrack.metrics.assigned_error import assigned_angular_error_deg
 from doatrack.metrics.bootstrap import PairedDifference, paired_bootstrap
 from doatrack.metrics.calibration import (
     expected_calibration_error,
@@ -19,15 +20,6 @@ from doatrack.metrics.calibration import (
     risk_coverage_curve,
 )
 from doatrack.metrics.cramer_rao import DirectionBound, cramer_rao_bound
-from doatrack.metrics.multi_source import (
-    SourceDetections,
-    assigned_angular_error_deg,
-    detect_sources,
-    identity_switches,
-    source_f_score,
-    source_precision,
-    source_recall,
-)
 from doatrack.metrics.ospa import ospa_deg, ospa_distance
 from doatrack.metrics.scorers import (
     FrameScorer,
@@ -39,6 +31,8 @@ from doatrack.metrics.scorers import (
     root_mean_square_angular_error_scorer,
     share_within_scorer,
 )
+from doatrack.metrics.source_detections import SourceDetections, detect_sources
+from doatrack.metrics.source_scores import identity_switches, source_f_score, source_precision, source_recall
 
 __all__ = [
     "DirectionBound",

@@ -1,4 +1,4 @@
-"""Errors of several sources at once, whatever order they are listed in.
+"""Which true sources were found, missed, invented and confused, frame by frame (CLEAR MOT).
 
 Truth comes first. A recording is an array of unit vectors `(n_frames, n_true, 3)` and one `(n_frames, n_sources, 3)`;
 several recordings are lists of such. The numbers of true and estimated sources need not be equal. A source is there
@@ -8,25 +8,16 @@ The truth may also be rows `time_s, x, y, z, active`, `(n_true, n_rows, 5)`, if 
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from doatrack._validation import FloatArray, check_choice, check_real
-from doatrack.exceptions import InvalidInputError
+from doatrack._validation import FloatArray, check_real
 from doatrack.metrics._source_frames import SourceFrames, source_recordings
 
-__all__ = [
-    "SourceDetections",
-    "assigned_angular_error_deg",
-    "detect_sources",
-    "identity_switches",
-    "source_f_score",
-    "source_precision",
-    "source_recall",
-]
+__all__ = ["SourceDetections", "detect_sources"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,214 +132,6 @@ def detect_sources(
     recordings = source_recordings(y_true, y_pred, active_true, active_pred, sample_weight, frame_times)
     counts = np.sum([_counts(recording, tolerance) for recording in recordings], axis=0)
     return SourceDetections(*(float(value) for value in counts))
-
-
-def source_recall(
-    y_true: Any,
-    y_pred: Any,
-    sample_weight: Any = None,
-    *,
-    tolerance_deg: float = 15.0,
-    active_true: Any = None,
-    active_pred: Any = None,
-    frame_times: Any = None,
-) -> float:
-    """Return the share of true sources that were found, from 0 to 1.
-
-    Parameters
-    ----------
-    y_true, y_pred, sample_weight, tolerance_deg, active_true, active_pred, frame_times
-        As in `detect_sources`.
-
-    Examples
-    --------
-    >>> source_recall([[[1.0, 0, 0], [0, 1.0, 0]]], [[[0, 1.0, 0], [0, 0, 1.0]]])
-    0.5
-    """
-    found = detect_sources(
-        y_true,
-        y_pred,
-        sample_weight,
-        tolerance_deg=tolerance_deg,
-        active_true=active_true,
-        active_pred=active_pred,
-        frame_times=frame_times,
-    )
-    return found.recall
-
-
-def source_precision(
-    y_true: Any,
-    y_pred: Any,
-    sample_weight: Any = None,
-    *,
-    tolerance_deg: float = 15.0,
-    active_true: Any = None,
-    active_pred: Any = None,
-    frame_times: Any = None,
-) -> float:
-    """Return the share of estimates that are a true source, from 0 to 1; NaN where there is no estimate.
-
-    Parameters
-    ----------
-    y_true, y_pred, sample_weight, tolerance_deg, active_true, active_pred, frame_times
-        As in `detect_sources`.
-
-    Examples
-    --------
-    >>> source_precision([[[1.0, 0, 0]]], [[[0, 1.0, 0], [1.0, 0, 0]]])
-    0.5
-    """
-    found = detect_sources(
-        y_true,
-        y_pred,
-        sample_weight,
-        tolerance_deg=tolerance_deg,
-        active_true=active_true,
-        active_pred=active_pred,
-        frame_times=frame_times,
-    )
-    return found.precision
-
-
-def source_f_score(
-    y_true: Any,
-    y_pred: Any,
-    sample_weight: Any = None,
-    *,
-    tolerance_deg: float = 15.0,
-    active_true: Any = None,
-    active_pred: Any = None,
-    frame_times: Any = None,
-) -> float:
-    """Return the harmonic mean of recall and precision, from 0 to 1.
-
-    Parameters
-    ----------
-    y_true, y_pred, sample_weight, tolerance_deg, active_true, active_pred, frame_times
-        As in `detect_sources`.
-
-    Examples
-    --------
-    >>> round(source_f_score([[[1.0, 0, 0]]], [[[0, 1.0, 0], [1.0, 0, 0]]]), 3)
-    0.667
-    """
-    found = detect_sources(
-        y_true,
-        y_pred,
-        sample_weight,
-        tolerance_deg=tolerance_deg,
-        active_true=active_true,
-        active_pred=active_pred,
-        frame_times=frame_times,
-    )
-    return found.f_score
-
-
-def identity_switches(
-    y_true: Any,
-    y_pred: Any,
-    sample_weight: Any = None,
-    *,
-    tolerance_deg: float = 15.0,
-    active_true: Any = None,
-    active_pred: Any = None,
-    frame_times: Any = None,
-) -> float:
-    """Return how often a true source is found under another number than the last time it was found.
-
-    Parameters
-    ----------
-    y_true, y_pred, sample_weight, tolerance_deg, active_true, active_pred, frame_times
-        As in `detect_sources`.
-
-    Examples
-    --------
-    >>> front, left = [1.0, 0, 0], [0, 1.0, 0]
-    >>> identity_switches([[front, left]] * 3, [[front, left], [front, left], [left, front]])
-    2.0
-    """
-    found = detect_sources(
-        y_true,
-        y_pred,
-        sample_weight,
-        tolerance_deg=tolerance_deg,
-        active_true=active_true,
-        active_pred=active_pred,
-        frame_times=frame_times,
-    )
-    return found.n_switches
-
-
-def assigned_angular_error_deg(
-    y_true: Any,
-    y_pred: Any,
-    sample_weight: Any = None,
-    *,
-    per: Literal["frame", "recording"] = "frame",
-    active_true: Any = None,
-    active_pred: Any = None,
-    frame_times: Any = None,
-) -> float:
-    """Return the mean angle between true sources and the estimates assigned to them, in degrees.
-
-    The assignment is the one with the smallest sum of angles (Hungarian algorithm). As many pairs are formed in a
-    frame as there are sources on the smaller side: what is missed or invented does not count here, see
-    `detect_sources` and `ospa_deg`.
-
-    Parameters
-    ----------
-    y_true, y_pred, sample_weight, active_true, active_pred, frame_times
-        As in `detect_sources`.
-    per : {"frame", "recording"}
-        "frame" forgives a tracker that swaps its sources; "recording" assigns each row of `y_pred` to one source for
-        the whole recording, where an estimate that is missing costs 180 degrees (in the assignment, not the mean).
-
-    Returns
-    -------
-    float
-        From 0 to 180.
-
-    Raises
-    ------
-    InvalidInputError
-        On other shapes or lengths, or if no frame holds both a true and an estimated source.
-
-    Examples
-    --------
-    >>> front, left = [1.0, 0, 0], [0, 1.0, 0]
-    >>> swapped = [[front, left], [left, front]]
-    >>> assigned_angular_error_deg([[front, left]] * 2, swapped)
-    0.0
-    >>> assigned_angular_error_deg([[front, left]] * 2, swapped, per="recording")
-    45.0
-    """
-    check_choice("per", per, ["frame", "recording"])
-    recordings = source_recordings(y_true, y_pred, active_true, active_pred, sample_weight, frame_times)
-    sums = np.sum([_assigned_sums(recording, per) for recording in recordings], axis=0)
-    if sums[1] == 0:
-        raise InvalidInputError(
-            "No source can be assigned: no counted frame holds both a true and an estimated one. Check active_true and "
-            "active_pred, or use ospa_deg, which counts what is missing."
-        )
-    return float(np.degrees(sums[0] / sums[1]))
-
-
-def _assigned_sums(frames: SourceFrames, per: str) -> FloatArray:
-    """Return the sum of the angles of assigned pairs in radians, and their number, weighted."""
-    angles = np.where(np.isfinite(frames.angles), frames.angles, 0.0)
-    sums = np.zeros(2)
-    if per == "recording":
-        cost = np.where(np.isfinite(frames.angles), frames.angles, np.pi * frames.active_true[:, :, None])
-        pairs = linear_sum_assignment(np.tensordot(frames.weight, cost, 1))
-        both = np.isfinite(frames.angles[:, pairs[0], pairs[1]]) * frames.weight[:, None]
-        return np.array([(angles[:, pairs[0], pairs[1]] * both).sum(), both.sum()])
-    for k in np.flatnonzero(frames.weight > 0):
-        here = np.ix_(np.flatnonzero(frames.active_true[k]), np.flatnonzero(frames.active_pred[k]))
-        present = frames.angles[k][here]
-        pairs = linear_sum_assignment(present)
-        sums += frames.weight[k] * np.array([present[pairs].sum(), len(pairs[0])])
-    return sums
 
 
 def _counts(frames: SourceFrames, tolerance: float) -> FloatArray:
