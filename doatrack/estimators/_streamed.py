@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from doatrack._validation import check_choice
 from doatrack.estimators._core import TrackerCore
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._frame_source import FrameHead, FrameSource
@@ -63,8 +62,11 @@ class StreamedTracker(TrackerCore):
         [0, 1, 0, 2]
         """
         check_is_fitted(self)
-        if smoothing is not None:
-            check_choice("smoothing", smoothing, ("filter",))
+        if smoothing not in ("filter", None):
+            raise InvalidInputError(
+                f"A stream's smoothing must be 'filter' or None, got {smoothing!r}. The smoother needs the whole "
+                "recording: use track()."
+            )
         engine = _Engine(self, smoothing)
         stream = Stream(engine, self._frames(), self.array_.n_mics)
         if not self.causal and stream.look_ahead_s > _LONG_S:
