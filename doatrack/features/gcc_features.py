@@ -78,11 +78,11 @@ class GCCFeatures:
     snapshot_length: int | None = None
     noise_quantile: float = 0.3
     loading: float = 0.1
-    floor_factor: float = 1.0
+    floor_factor: float = 0.7
     floor_quantile: float = 0.2
     reverberation_factor: float = 1.0
-    reverberation_delay_s: float = 0.048
-    reverberation_decay_s: float = 0.072
+    reverberation_delay_s: float = 0.016
+    reverberation_decay_s: float = 0.05
     statistics_s: float = 20.0
     causal: bool = False
 
