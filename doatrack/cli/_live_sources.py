@@ -92,7 +92,7 @@ class LiveInput:
         """
         if self.is_device:
             name = int(self.device) if self.device is not None and self.device.isdecimal() else self.device
-            return DeviceSource(name, self.n_channels, self.rate, self.reconnect_s)
+            return DeviceSource(name, self.n_channels, self.rate, n_needed, self.reconnect_s)
         if self.is_file:
             return FileSource(pathlib.Path(str(self.source)), self.speed)
         stream = _standard_input()

@@ -59,8 +59,8 @@ def run_live(
         typer.Option(
             min=1,
             metavar="N",
-            help="Channels of raw samples, or to open of a device. As many as the array has microphones, or all of a "
-            "device, by default.",
+            help="Channels of raw samples (as many as the array has microphones by default), or to open of a device (all "
+            "by default).",
         ),
     ] = None,
     rate: Annotated[

@@ -20,6 +20,7 @@ __all__ = ["DeviceSource", "import_sounddevice", "list_devices"]
 _HELD_S = 10.0  # what may wait for the tracker before sound is left out
 _SILENT_S = 1.0  # a device that gives nothing for so long is asked whether it still runs
 _RETRY_S = 1.0
+_VIRTUAL = 32  # channels that PulseAudio and ALSA's plug-ins offer for any device
 _JUMP_S = 1.0  # such a step of the device's own clock is lost sound, whether it says so or not
 
 
@@ -82,9 +83,11 @@ class DeviceSource(Source):
     device : int or str, optional
         Number or part of the name, see `list_devices`; None is the system's usual input.
     n_channels : int, optional
-        To open; None opens all that the device has.
+        To open; None opens all that the device has, or `n_needed` of a virtual one that has as many as one likes.
     sample_rate : int, optional
         In Hz; None is the device's usual one.
+    n_needed : int
+        Channels that the tracker needs.
     reconnect_s : float
         For how long a device that went away is waited for; meanwhile time goes on.
     module : module, optional
@@ -122,12 +125,14 @@ class DeviceSource(Source):
         device: int | str | None = None,
         n_channels: int | None = None,
         sample_rate: int | None = None,
+        n_needed: int = 1,
         reconnect_s: float = 60.0,
         module: Any = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._device = device
         self._wanted = n_channels, sample_rate
+        self._n_needed = n_needed
         self._reconnect_s = reconnect_s
         self._module = module
         self._clock = clock
@@ -155,7 +160,8 @@ class DeviceSource(Source):
         n_channels, sample_rate = self._wanted
         most = int(found["max_input_channels"])
         self.name = str(found["name"])
-        self.n_channels = check_int("n_channels", most if n_channels is None else n_channels, 1)
+        usual = most if most < _VIRTUAL else self._n_needed
+        self.n_channels = check_int("n_channels", usual if n_channels is None else n_channels, 1)
         rate = round(found["default_samplerate"]) if sample_rate is None else sample_rate
         self.sample_rate = check_int("sample_rate", rate, 1000)
         if self.n_channels > most:

@@ -147,6 +147,12 @@ def test_a_device_that_is_not_there_or_too_small_is_named(device, sound):
         device(sample_rate=44100).__enter__()
 
 
+def test_a_virtual_device_is_opened_with_what_is_needed(device, sound):
+    sound.state.channels = 128
+    with device(n_needed=5) as source:
+        assert source.n_channels == 5
+
+
 def test_devices_that_only_play_are_not_listed(sound):
     assert list_devices(sound) == [(0, "Ring <6ch>", 6, 16000.0)]
 
@@ -170,7 +176,7 @@ def test_a_device_that_is_away_can_be_closed(device, sound, drained):
         sound.state.opened[-1].active = False
         sound.state.present = False
         for _ in range(3):
-            source.read(0.5)
+            source.read(0.01)
         source.close()
         assert drained(source, 0) == []
 
