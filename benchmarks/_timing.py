@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from doatrack.metrics import angular_error
 
 Spectra = NDArray[np.complex128]
+TIME_HEADER = ["method", "threads", "ms per frame", "processor ms", "times faster", "by processor time"]
 
 
 def spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
@@ -67,3 +68,10 @@ def add_ratios(rows: list[dict[str, Any]]) -> None:
         reference = [other for other in rows if (other["threads"], other.get("kind")) == group][-1]
         row["times_faster"] = {kind: reference[f"{kind}_s"] / row[f"{kind}_s"] for kind in ("elapsed", "processor")}
         row["difference_deg"] = float(np.degrees(angular_error(reference["doa"], row["doa"])).max())
+
+
+def time_cells(row: dict[str, Any]) -> list[str]:
+    """Return what a table says below `TIME_HEADER`."""
+    times = [f"{1000 * row[f'{kind}_s']:.2f}" for kind in ("elapsed", "processor")]
+    ratios = [f"{ratio:.1f}" if ratio < 50 else f"{ratio:.0f}" for ratio in row["times_faster"].values()]
+    return [row["method"], str(row["threads"]), *times, *ratios]

@@ -6,30 +6,34 @@ from typing import Any
 
 import numpy as np
 import torch
-from _report import environment, environment_line, make_parser, markdown_table, publish
-from _timing import Spectra, add_ratios, figures_of, spread, time_all, time_each
+from _pyroomacoustics import search_on
+from _report import environment, environment_line, markdown_table, publish
+from _talker import speed_parser, talker_scene, truth_of
+from _timing import TIME_HEADER, Spectra, add_ratios, figures_of, time_all, time_cells, time_each
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from doatrack import MUSIC, MicArray
 from doatrack.features import FrameSettings, snapshot_spectra
-from doatrack.metrics import truth_at_frames
-from doatrack.simulation import SceneSettings, simulate_scene
 
 SPEED_OF_SOUND = 343.0
 KINDS = {"NormMUSIC": True, "MUSIC": False}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = _arguments(argv)
+    args = speed_parser(__doc__ or "", "music_speed", repeats=5).parse_args(argv)
     env = environment(args.threads, ["pyroomacoustics"])
+    rows, n_frames, tracker = measure(args)
+    publish(args, _text(args, env, rows, tracker, n_frames), {"environment": env, "rows": rows})
+
+
+def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], int, MUSIC]:
+    """Return a row per method and number of threads, the number of frames, and our plain MUSIC."""
     array = MicArray.from_preset(args.array)
-    settings = SceneSettings(duration_s=args.duration, rt60_range=(0.4, 0.4), snr_db_range=(15.0, 15.0))
-    scene = simulate_scene(array, settings, seed=args.seed)
+    scene = talker_scene(array, args.duration, args.seed)
     ours = {kind: _ours(args, array, scene.waveform, normalised=n) for kind, n in KINDS.items()}
     spectra = _snapshots(ours["MUSIC"], scene.waveform)
-    truth, active = truth_at_frames(scene.truth, ours["MUSIC"].frame_times(len(spectra)))
-    chosen = spread(np.flatnonzero(active), args.frames)
+    truth, active, chosen = truth_of(scene, ours["MUSIC"].frame_times(len(spectra)), args.frames)
     rows = []
     for threads in args.threads:
         torch.set_num_threads(threads)
@@ -40,19 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 figures = {"map_difference": run["map_difference"], **figures_of(run, truth, active, chosen)}
                 rows.append({"threads": threads, "kind": kind, **figures})
     add_ratios(rows)
-    publish(args, _text(args, env, rows, ours["MUSIC"], len(spectra)), {"environment": env, "rows": rows})
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser(__doc__ or "", "music_speed")
-    parser.add_argument("--array", default="nao_head_12", help="preset of the microphones (default: %(default)s)")
-    parser.add_argument("--n-directions", type=int, default=2048, help="default: %(default)s")
-    parser.add_argument("--duration", type=float, default=20.0, help="seconds of the scene (default: %(default)s)")
-    parser.add_argument("--frames", type=int, default=3, help="frames for pyroomacoustics (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="of MUSIC here; the minimum counts (%(default)s)")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: 1 2")
-    parser.add_argument("--seed", type=int, default=0, help="of the simulated scene (default: %(default)s)")
-    return parser.parse_args(argv)
+    return rows, len(spectra), ours["MUSIC"]
 
 
 def _ours(args: argparse.Namespace, array: MicArray, waveform: NDArray[np.float32], *, normalised: bool) -> MUSIC:
@@ -99,16 +91,11 @@ def _measure(
 def pyroomacoustics_music(kind: str, tracker: MUSIC, *, precompute: bool) -> Callable[[Spectra], NDArray[np.float64]]:
     """Return pyroomacoustics' spectrum on our directions and frequencies, one `locate_sources` call per frame."""
     import pyroomacoustics.doa
-    from pyroomacoustics.doa.doa import ModeVector
 
     positions, directions = tracker.array_.positions, tracker.grid_.directions
     length, rate = tracker.snapshot_length, tracker.sample_rate
     music = getattr(pyroomacoustics.doa, kind)(positions.T, rate, length, c=SPEED_OF_SOUND, dim=3, n_grid=16)
-    # Given azimuths and colatitudes it would search all their combinations, so the grid is put in afterwards.
-    x, y, z = directions.T
-    points = np.stack([np.arctan2(y, x), np.arccos(np.clip(z, -1, 1))])
-    music.grid = pyroomacoustics.doa.GridSphere(spherical_points=points, precompute_neighbors=True)
-    music.mode_vec = ModeVector(music.L, music.fs, music.nfft, music.c, music.grid, precompute=precompute)
+    search_on(music, directions, precompute=precompute)
     low, high = np.array(tracker.freq_range_hz) * length / rate
     bins = np.arange(int(np.ceil(low)), int(np.floor(high)) + 1)
     # theirs lacks the number of microphones that makes 1 of a wave outside the signal subspace
@@ -124,28 +111,9 @@ def pyroomacoustics_music(kind: str, tracker: MUSIC, *, precompute: bool) -> Cal
 def _text(
     args: argparse.Namespace, env: dict[str, Any], rows: list[dict[str, Any]], tracker: MUSIC, n_frames: int
 ) -> str:
-    header = [
-        "method",
-        "threads",
-        "ms per frame",
-        "processor ms",
-        "times faster",
-        "by processor time",
-        "mean error",
-        "largest difference of directions",
-        "of the map",
-    ]
+    header = [*TIME_HEADER, "mean error", "largest difference of directions", "of the map"]
     cells = [
-        [
-            row["method"],
-            str(row["threads"]),
-            f"{1000 * row['elapsed_s']:.2f}",
-            f"{1000 * row['processor_s']:.2f}",
-            *(f"{ratio:.1f}" if ratio < 50 else f"{ratio:.0f}" for ratio in row["times_faster"].values()),
-            f"{row['error_deg']:.2f}",
-            f"{row['difference_deg']:.2f}",
-            f"{row['map_difference']:.1g}",
-        ]
+        [*time_cells(row), f"{row['error_deg']:.2f}", f"{row['difference_deg']:.2f}", f"{row['map_difference']:.1g}"]
         for row in rows
     ]
     low, high = tracker.freq_range_hz

@@ -1,39 +1,23 @@
-"""Speed and error of the room simulation against pyroomacoustics' image sources.
-
-    python benchmarks/simulation.py [--threads 2] [--repeats 3] [--skip-pyroomacoustics]
-
-One trajectory of 20 s and 156 positions, 12 microphones (NAO head), rt60 0.6 s. Error: the first 50 ms of the same
-images (order 14) on both sides, 100 Hz to 7 kHz, delay offset and scale removed, high-pass of pyroomacoustics off.
-"""
+"""Time and error of the room simulation beside pyroomacoustics' image sources, on one trajectory."""
 
 import argparse
-import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from _report import environment, environment_line, make_parser, markdown_table, publish
+from _timing import fastest
 
 from doatrack.geometry import MicArray
-from doatrack.simulation import SceneSettings, ShoeboxRoom, Trajectory, convolve_moving, simulate_scene
+from doatrack.simulation import ShoeboxRoom, Trajectory, convolve_moving
 
 SAMPLE_RATE = 16000
 SIZE = np.array([6.2, 5.1, 3.3])
 RT60 = 0.6
-N_POINTS = 156
+DURATION_S = 20
 ORDER = 14
 N_TAPS = 800
-
-
-def best_time(task: Callable[[], object], repeats: int) -> float:
-    """Return the shortest of several runs in seconds (a machine that does other work too makes single runs longer)."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        task()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def pyroomacoustics_room(room: ShoeboxRoom, sources: np.ndarray, mics: np.ndarray) -> Any:
@@ -57,58 +41,99 @@ def relative_error(reference: np.ndarray, ours: np.ndarray) -> float:
     return float(np.linalg.norm(wanted - scale * got) / np.linalg.norm(wanted))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2, help="torch threads")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--skip-pyroomacoustics", action="store_true")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    array = MicArray.from_preset("nao_head_12")
-    path = Trajectory([1.0, 1.0, 1.0], [5.0, 4.0, 2.0], [0.5, 0.5, 0.3], [1.0, 2.0, 1.5], 20.0)
-    sources, mics = path.positions(np.linspace(0, 20, N_POINTS)), np.array([3.6, 1.2, 1.4]) + array.positions
-    room = ShoeboxRoom(SIZE, RT60)
-    rng = np.random.default_rng(0)
-    sound = torch.from_numpy(rng.standard_normal(20 * SAMPLE_RATE, dtype=np.float32))
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = make_parser(__doc__ or "", "simulation")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of torch (default: 1 2)")
+    parser.add_argument("--repeats", type=int, default=5, help="the minimum counts (default: %(default)s)")
+    parser.add_argument("--points", type=int, default=156, help="positions of the trajectory (default: %(default)s)")
+    args = parser.parse_args(argv)
+    env = environment(args.threads, ["pyroomacoustics"])
+    rows, error = measure(args)
+    publish(args, _text(args, env, rows, error), {"environment": env, "rows": rows, "relative_error": error})
 
-    def render() -> torch.Tensor:
-        early, tails = room.responses(sources, mics, rng, n_tails=32)
+
+def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], float]:
+    """Return a row per task and number of threads, and the relative error of our images."""
+    sources, mics = positions(args.points)
+    room = ShoeboxRoom(SIZE, RT60)
+    theirs = pyroomacoustics_room(room, sources, mics)
+    theirs.compute_rir()
+    rows = []
+    for threads in args.threads:
+        torch.set_num_threads(threads)
+        for name, task in tasks(room, sources, mics).items():
+            task()
+            elapsed, processor = fastest(task, args.repeats)[1].tolist()
+            rows.append({"threads": threads, "method": name, "elapsed_s": elapsed, "processor_s": processor})
+    for row in rows:
+        reference = [other for other in rows if other["threads"] == row["threads"]][-1]
+        row["times_faster"] = {kind: reference[f"{kind}_s"] / row[f"{kind}_s"] for kind in ("elapsed", "processor")}
+    return rows, images_error(room, sources, mics, theirs)
+
+
+def positions(n_points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions of the source and of the microphones in metres."""
+    path = Trajectory([1.0, 1.0, 1.0], [5.0, 4.0, 2.0], [0.5, 0.5, 0.3], [1.0, 2.0, 1.5], float(DURATION_S))
+    array = MicArray.from_preset("nao_head_12")
+    return path.positions(np.linspace(0, DURATION_S, n_points)), np.array([3.6, 1.2, 1.4]) + array.positions
+
+
+def tasks(room: ShoeboxRoom, sources: np.ndarray, mics: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """Return what is timed, pyroomacoustics last."""
+    rng = np.random.default_rng(0)
+    sound = torch.from_numpy(rng.standard_normal(DURATION_S * SAMPLE_RATE, dtype=np.float32))
+    few = max(1, len(sources) // 5)
+
+    def rendered() -> torch.Tensor:
+        early, tails = room.responses(sources, mics, rng, n_tails=few)
         return convolve_moving(sound, early) + convolve_moving(sound, tails)
 
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg()[:2])
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, best of {arguments.repeats}, load before {load}"
-    )
-    print(f"room {SIZE.tolist()} m, rt60 {RT60} s, {N_POINTS} positions, {len(mics)} microphones, 20 s")
-    render()
-    with_tail = best_time(lambda: room.responses(sources, mics, rng), arguments.repeats)
-    print(f"doatrack: images for {room.image_time:.2f} s and one diffuse tail per position: {with_tail:.3f} s")
-    few_tails = best_time(lambda: room.responses(sources, mics, rng, n_tails=32), arguments.repeats)
-    print(f"doatrack: the same, a tail every 0.25 m of path (as simulate_scene does):  {few_tails:.3f} s")
-    rendered = best_time(render, arguments.repeats)
-    print(f"doatrack: the same and the time-varying convolution of 20 s:              {rendered:.3f} s")
-    settings = SceneSettings(duration_s=10.0, rt60_range=(RT60, RT60), moving_probability=1.0)
-    scene = np.mean([best_time(lambda s=s: simulate_scene(array, settings, s), 1) for s in range(8)])
-    print(f"doatrack: simulate_scene, 10 s, moving synthetic talker, mean of 8:       {scene:.3f} s")
-    if arguments.skip_pyroomacoustics:
-        return
+    return {
+        f"here: images for {room.image_time:.2f} s": lambda: room.images(sources, mics),
+        "here: images and a diffuse tail every 0.25 m": lambda: room.responses(sources, mics, rng, n_tails=few),
+        "here: the same and the moving convolution of 20 s": rendered,
+        "here: images and a tail per position": lambda: room.responses(sources, mics, rng),
+        f"here: all images of order {ORDER}": lambda: room.images(sources, mics, n_taps=9600, max_order=ORDER),
+        f"pyroomacoustics: all images of order {ORDER}": lambda: pyroomacoustics_room(
+            room, sources, mics
+        ).compute_rir(),
+    }
 
-    reference = pyroomacoustics_room(room, sources, mics)
-    reference.compute_rir()
-    theirs = best_time(lambda: pyroomacoustics_room(room, sources, mics).compute_rir(), arguments.repeats)
+
+def images_error(room: ShoeboxRoom, sources: np.ndarray, mics: np.ndarray, theirs: Any) -> float:
+    """Return the relative error of the first 50 ms."""
     import pyroomacoustics as pra
 
     offset = pra.constants.get("frac_delay_length") // 2
-    print(f"pyroomacoustics {pra.__version__}: image sources alone, order {ORDER}:  {theirs:.3f} s")
-    same = best_time(lambda: room.images(sources, mics, n_taps=9600, max_order=ORDER), 1)
-    print(f"doatrack: the same images, order {ORDER}, without a tail: {same:.3f} s")
     ours = room.images(sources, mics, n_taps=N_TAPS, max_order=ORDER).numpy()
-    table = [[reference.rir[m][s][offset : offset + N_TAPS] for m in range(len(mics))] for s in range(N_POINTS)]
-    print(f"time ratio, responses with a tail per position:        {theirs / with_tail:.1f}")
-    print(f"time ratio, responses with a tail every 0.25 m:        {theirs / few_tails:.1f}")
-    print(f"time ratio, responses AND convolution against images:  {theirs / rendered:.1f}")
-    print(f"time ratio, the same images:                           {theirs / same:.1f}")
-    print(f"relative error of the first 50 ms, 100 Hz to 7 kHz:    {100 * relative_error(np.array(table), ours):.2f} %")
+    rows = [[theirs.rir[m][s][offset : offset + N_TAPS] for m in range(len(mics))] for s in range(len(sources))]
+    return relative_error(np.array(rows), ours)
+
+
+def _text(args: argparse.Namespace, env: dict[str, Any], rows: list[dict[str, Any]], error: float) -> str:
+    header = ["task", "threads", "ms", "processor ms", "times faster", "by processor time"]
+    cells = [
+        [
+            row["method"],
+            str(row["threads"]),
+            *(f"{1000 * row[f'{kind}_s']:.0f}" for kind in ("elapsed", "processor")),
+            *(f"{ratio:.1f}" for ratio in row["times_faster"].values()),
+        ]
+        for row in rows
+    ]
+    return "\n".join(
+        [
+            environment_line(env),
+            "",
+            f"Room {SIZE.tolist()} m, rt60 {RT60} s, a trajectory of {DURATION_S} s and {args.points} positions, 12 "
+            f"microphones. Best of {args.repeats}. `simulate_scene` does what the third row does.",
+            "",
+            markdown_table(header, cells),
+            "",
+            f"Relative error of the first 50 ms of the same images, 100 Hz to 7 kHz, delay and scale removed: "
+            f"{100 * error:.2f} %.",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from _report import environment, environment_line, make_parser, markdown_table, publish
-from _timing import add_ratios, figures_of, spread, time_all, time_each
+from _pyroomacoustics import search_on
+from _report import environment, environment_line, markdown_table, publish
+from _talker import speed_parser, talker_scene, truth_of
+from _timing import TIME_HEADER, add_ratios, figures_of, time_all, time_cells, time_each
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from doatrack import SRPPHAT, DirectionGrid, MicArray
 from doatrack.geometry import tdoa_far_field
-from doatrack.metrics import truth_at_frames
-from doatrack.simulation import SceneSettings, simulate_scene
 
 SAMPLE_RATE, WIN, HOP, SPEED_OF_SOUND = 16000, 4096, 3072, 343.0
 TARGET = 500
@@ -23,16 +23,20 @@ Spectra = NDArray[np.complex128]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = _arguments(argv)
+    args = speed_parser(__doc__ or "", "srp_phat_speed", repeats=7).parse_args(argv)
     env = environment(args.threads, ["pyroomacoustics"])
+    rows, n_frames = measure(args)
+    publish(args, _text(args, env, rows, n_frames), {"environment": env, "rows": rows})
+
+
+def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], int]:
+    """Return a row per method and number of threads, and the number of frames."""
     array = MicArray.from_preset(args.array)
-    settings = SceneSettings(duration_s=args.duration, rt60_range=(0.4, 0.4), snr_db_range=(15.0, 15.0))
-    scene = simulate_scene(array, settings, seed=args.seed)
+    scene = talker_scene(array, args.duration, args.seed)
     grid = DirectionGrid.quasi_uniform(args.n_directions)
     spectra = _spectra(scene.waveform)
     times = (np.arange(len(spectra)) * HOP + WIN / 2) / SAMPLE_RATE
-    truth, active = truth_at_frames(scene.truth, times)
-    chosen = spread(np.flatnonzero(active), args.frames)
+    truth, active, chosen = truth_of(scene, times, args.frames)
     measured = []
     for threads in args.threads:
         torch.set_num_threads(threads)
@@ -40,19 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             runs = _measure(array, grid, scene.waveform, spectra, chosen, args.repeats)
         measured += [{"threads": threads, **figures_of(run, truth, active, chosen)} for run in runs]
     add_ratios(measured)
-    publish(args, _text(args, env, measured, len(spectra), len(chosen)), {"environment": env, "rows": measured})
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser(__doc__ or "", "srp_phat_speed")
-    parser.add_argument("--array", default="nao_head_12", help="preset of the microphones (default: %(default)s)")
-    parser.add_argument("--n-directions", type=int, default=2048, help="default: %(default)s")
-    parser.add_argument("--duration", type=float, default=20.0, help="seconds of the scene (default: %(default)s)")
-    parser.add_argument("--frames", type=int, default=3, help="frames for pyroomacoustics (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=7, help="of all others; the minimum counts (%(default)s)")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: 1 2")
-    parser.add_argument("--seed", type=int, default=0, help="of the simulated scene (default: %(default)s)")
-    return parser.parse_args(argv)
+    return measured, len(spectra)
 
 
 def _spectra(waveform: NDArray[np.float32]) -> Spectra:
@@ -105,15 +97,10 @@ class NumpySRP:
 
 def pyroomacoustics_srp(array: MicArray, grid: DirectionGrid, *, precompute: bool) -> Callable[[Spectra], Any]:
     """Return pyroomacoustics' SRP on our directions, one `locate_sources` call per frame, 0 to 8 kHz."""
-    from pyroomacoustics.doa import SRP, GridSphere
-    from pyroomacoustics.doa.doa import ModeVector
+    from pyroomacoustics.doa import SRP
 
     srp = SRP(array.positions.T, SAMPLE_RATE, WIN, c=SPEED_OF_SOUND, dim=3, n_grid=16)
-    # Given azimuths and colatitudes it would search all their combinations, so the grid is put in afterwards.
-    x, y, z = grid.directions.T
-    points = np.stack([np.arctan2(y, x), np.arccos(np.clip(z, -1, 1))])
-    srp.grid = GridSphere(spherical_points=points, precompute_neighbors=True)
-    srp.mode_vec = ModeVector(srp.L, srp.fs, srp.nfft, srp.c, srp.grid, precompute=precompute)
+    search_on(srp, grid.directions, precompute=precompute)
 
     def locate(spectra: Spectra) -> NDArray[np.float64]:
         srp.locate_sources(spectra[:, :, None], freq_range=[0.0, SAMPLE_RATE / 2])
@@ -122,31 +109,9 @@ def pyroomacoustics_srp(array: MicArray, grid: DirectionGrid, *, precompute: boo
     return locate
 
 
-def _text(
-    args: argparse.Namespace, env: dict[str, Any], rows: list[dict[str, Any]], n_frames: int, n_chosen: int
-) -> str:
-    header = [
-        "method",
-        "threads",
-        "ms per frame",
-        "processor ms",
-        "times faster",
-        "by processor time",
-        f"mean error, {n_chosen} frames",
-        "largest difference to pyroomacoustics",
-    ]
-    cells = [
-        [
-            row["method"],
-            str(row["threads"]),
-            f"{1000 * row['elapsed_s']:.2f}",
-            f"{1000 * row['processor_s']:.2f}",
-            *(f"{ratio:.1f}" if ratio < 50 else f"{ratio:.0f}" for ratio in row["times_faster"].values()),
-            f"{row['error_deg']:.2f}",
-            f"{row['difference_deg']:.2f}",
-        ]
-        for row in rows
-    ]
+def _text(args: argparse.Namespace, env: dict[str, Any], rows: list[dict[str, Any]], n_frames: int) -> str:
+    header = [*TIME_HEADER, f"mean error, {args.frames} frames", "largest difference to pyroomacoustics"]
+    cells = [[*time_cells(row), f"{row['error_deg']:.2f}", f"{row['difference_deg']:.2f}"] for row in rows]
     reached = min(min(row["times_faster"].values()) for row in rows if row["method"].startswith("SRPPHAT, refined"))
     return "\n".join(
         [
@@ -156,8 +121,8 @@ def _text(
             f"scene of {args.duration:g} s (seed {args.seed}). SRPPHAT starts from the waveform (framing, DFT, "
             f"correlations, map, maximum; {n_frames} frames at once, divided by their number); the others are given "
             "the spectra of one frame per call, their DFT is not counted. Tables are built before. Minimum of "
-            f"{args.repeats} repeats, for pyroomacoustics of {n_chosen} frames; processor time is summed over threads. "
-            "Angles in degrees.",
+            f"{args.repeats} repeats, for pyroomacoustics of {args.frames} frames; processor time is summed over "
+            "threads. Angles in degrees.",
             "",
             markdown_table(header, cells),
             "",

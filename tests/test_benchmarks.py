@@ -13,7 +13,7 @@ from doatrack.simulation import SceneSettings, simulate_scene
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "benchmarks"
 COMMANDS = sorted(path.name for path in FOLDER.glob("[!_]*.py"))
-WITH_SECTION = ("accuracy", "features_accuracy", "fit_memory", "music_speed", "simulation", "srp_phat_speed")
+WITH_SECTION = ("accuracy", "features_accuracy", "fit_memory", "music_speed", "report", "simulation", "srp_phat_speed")
 
 
 @pytest.fixture
@@ -216,3 +216,35 @@ def test_the_page_of_the_classical_methods_names_the_command_and_has_a_place_for
     page = (FOLDER.parent / "docs" / "classical.md").read_text(encoding="utf-8")
     assert "python benchmarks/accuracy.py --classical" in page
     assert page.count("<!-- classical:start -->") == page.count("<!-- classical:end -->") == 1
+
+
+def test_the_report_runs_in_one_command(benchmark_module, tmp_path, capsys):
+    pytest.importorskip("pyroomacoustics")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- report:start -->\nearlier figures\n<!-- report:end -->\n")
+    options = ["--quick", "--json", str(tmp_path / "figures.json"), "--write", str(page)]
+    benchmark_module("report").main(options)
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert {row["task"] for row in figures["methods"]} == {"SRP-PHAT", "MUSIC"}
+    # nothing is faster than its floor, whatever the machine: the floor is a bound
+    assert all(row["floor_s"] < row["processor_s"] for row in figures["methods"])
+    assert all(row["floor_rtf"] < row["rtf_processor"] for row in figures["networks"])
+    assert 0 < figures["map_product_share"] < 1.5
+    assert figures["simulation"][0]["relative_error"] < 0.02
+    axes = {"microphones", "directions", "sources, with the filter", "seconds, from disk"}
+    assert {row["axis"] for row in figures["scaling"]} == axes
+    assert "earlier figures" not in page.read_text()
+    assert "Floor:" in capsys.readouterr().out
+
+
+def test_peak_memory_sees_what_is_allocated(benchmark_module):
+    seen = benchmark_module("_machine").peak_memory(lambda: np.ones(5_000_000).sum())
+    if seen is None:
+        pytest.skip("the system does not tell the peak of its memory")
+    assert 30e6 < seen < 80e6
+
+
+def test_more_work_takes_a_higher_floor(benchmark_module):
+    machine = benchmark_module("_machine").Machine(flops=1e9, bandwidth=1e9)
+    assert machine.floor(2e9, 1e9) == 2.0
+    assert machine.floor(1e9, 3e9) == 3.0
