@@ -14,7 +14,6 @@ __all__ = ["open_set"]
 
 _NAMED = 4  # missing files that are named
 _TASKS = "1,3,5"
-_SEVERAL = (2, 4, 6)  # tasks with several sources
 
 
 def open_set(
@@ -46,14 +45,7 @@ def open_set(
 def _parse_tasks(text: str) -> list[int]:
     if not re.fullmatch(r"\s*\d\s*(,\s*\d\s*)*", text, flags=re.ASCII):
         raise InvalidInputError(f"--tasks must be numbers with commas between them, such as {_TASKS}, got {text!r}.")
-    tasks = [int(part) for part in text.split(",")]
-    several = [task for task in tasks if task in _SEVERAL]
-    if several:
-        raise InvalidInputError(
-            f"--tasks must be 1, 3 or 5, got {several[0]}: recordings of tasks 2, 4 and 6 hold several sources, and "
-            "this command scores one. doatrack.datasets.Locata reads them, doatrack.metrics scores several."
-        )
-    return tasks
+    return [int(part) for part in text.split(",")]
 
 
 def _check_set(folder: pathlib.Path) -> None:

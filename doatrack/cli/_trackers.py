@@ -86,6 +86,23 @@ class Trackers:
             self._made[array] = self._make(array)
         return self._made[array]
 
+    def of_several(self, tracker: Any, n_sources: int) -> Any:
+        """Return a fitted tracker set to several sources.
+
+        Raises
+        ------
+        InvalidInputError
+            If it follows one only.
+        """
+        if n_sources == 1:
+            return tracker
+        if "n_sources" not in tracker.get_params(deep=False):
+            raise InvalidInputError(
+                f"{n_sources} sources need a method that follows several, got {self.method}. Take physics-vae with "
+                "maps or srp-phat, or --sources 1."
+            )
+        return tracker.set_params(n_sources=n_sources)
+
     def _check_features(self, features: str) -> str:
         if self.method not in _WITH_FEATURES:
             raise InvalidInputError(

@@ -18,22 +18,18 @@ from doatrack.cli._arguments import (
     parse_smoothing,
     resolve_array,
 )
-from doatrack.cli._run import Failures, running, say, table_console
-from doatrack.exceptions import AudioFileError, InvalidInputError, OutputExistsError
+from doatrack.cli._run import Failures, running, say
+from doatrack.exceptions import AudioFileError, OutputExistsError
 
 if TYPE_CHECKING:
-    from doatrack._validation import FloatArray
+    from doatrack.cli._figures import Figures, Scored
     from doatrack.cli._outputs import TrackWriter
     from doatrack.datasets import Locata, ScoredSet
     from doatrack.estimators._smoothing import Smoothing
-    from doatrack.tracking import Track
 
-__all__ = ["evaluation", "run_evaluate"]
+__all__ = ["run_evaluate"]
 
 _MARK = "doatrack evaluate"
-
-Figures = dict[str, int | float | None]
-Scored = tuple[str, "FloatArray", "Track"]
 
 
 def run_evaluate(
@@ -51,8 +47,13 @@ def run_evaluate(
     elevation: ElevationOption = None,
     smoothing: SmoothingOption = "smoother",
     features: FeaturesOption = None,
+    sources: Annotated[
+        int | None,
+        typer.Option(min=1, max=10, metavar="N", help="Sources at a time; as many as the truth names by default."),
+    ] = None,
     tasks: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Of LOCATA: which of the tasks 1, 3 and 5 (all by default).")
+        str | None,
+        typer.Option(metavar="LIST", help="Of LOCATA: which tasks, 1,3,5 by default; 2, 4 and 6 hold several sources."),
     ] = None,
     locata_array: Annotated[
         str | None,
@@ -78,88 +79,49 @@ def run_evaluate(
     MAE is the mean angle between estimate and truth, RMSE its root mean square, azimuth the mean error of the azimuth
     alone, within 5 and 10 the share of frames with at most that error, in cone the share inside the 90 % credible
     cone. Frames count where the talker is active.
+
+    Where the truth names several sources: OSPA is the mean distance of the sets of sources, with 30 degrees for one
+    that is missed or invented; recall and precision are the shares of true and of estimated sources that match within
+    15 degrees, F is their harmonic mean, MAE that of the sources found, switches how often sources change numbers.
     """
     with running(lambda: "No figures were written." + (f" Tracks so far are in {out}." if out else "")) as failures:
-        from doatrack.cli._outputs import TrackWriter
+        from doatrack.cli._figures import evaluation, print_figures
         from doatrack.cli._sets import open_set
         from doatrack.cli._trackers import Trackers
 
         way = parse_smoothing(smoothing)
         scenes = open_set(folder, tasks, locata_array, leading_silence)
-        writer = None if out is None else TrackWriter(out)
-        if writer is not None:
-            writer.check([_track_name(name) for name in scenes.names])
+        writer = _writer(out, scenes.names)
         _check_figures_file(json)
-        tracker = Trackers(method, model, azimuth, elevation, features).for_array(
-            scenes.array if array is None else resolve_array(array)
-        )
+        trackers = Trackers(method, model, azimuth, elevation, features)
+        tracker = trackers.for_array(scenes.array if array is None else resolve_array(array))
+        tracker = trackers.of_several(tracker, _n_sources(scenes) if sources is None else sources)
         scored = _track(scenes, tracker, way, writer, failures)
         if not scored:
             raise AudioFileError(f"No recording of {folder} could be tracked: there are no figures.")
         groups = evaluation(scored)
-        _print(groups)
+        print_figures(groups)
         if failures.count:
             say(f"{failures.count} of {len(scenes)} scenes are left out of these figures.")
         if json is not None:
-            _write_figures(
-                json,
-                {
-                    "set": str(folder),
-                    "method": method,
-                    "model": model and str(model),
-                    "smoothing": smoothing,
-                    "features": features,
-                },
-                groups,
-            )
+            given = {"set": str(folder), "method": method, "model": model and str(model)}
+            _write_figures(json, given | {"smoothing": smoothing, "features": features}, groups)
 
 
-def evaluation(scored: "Sequence[Scored]") -> dict[str, Figures]:
-    """Return figures by group (the part of a name before `_`) and for all, the last.
+def _writer(out: pathlib.Path | None, names: "Sequence[str]") -> "TrackWriter | None":
+    """Return what writes the tracks, once it is sure that nothing of the user's is in the way."""
+    from doatrack.cli._outputs import TrackWriter
 
-    Parameters
-    ----------
-    scored : sequence of (name, truth rows (n_rows, 5), Track)
-    """
-    groups: dict[str, list[Scored]] = {}
-    for scene in scored:
-        groups.setdefault(scene[0].split("_")[0], []).append(scene)
-    return {name: _figures(part) for name, part in groups.items()} | {"all": _figures(scored)}
+    if out is None:
+        return None
+    writer = TrackWriter(out)
+    writer.check([_track_name(name) for name in names])
+    return writer
 
 
-def _figures(scored: "Sequence[Scored]") -> Figures:
-    import numpy as np
-
-    from doatrack import metrics
-
-    truths, doa = [truth for _, truth, _ in scored], [track.doa for _, _, track in scored]
-    times = [track.times for _, _, track in scored]
-    n_frames = sum(_n_counted(truth, track) for _, truth, track in scored)
-    counts: Figures = {"n_scenes": len(scored), "n_frames": n_frames}
-    names = ("mae_deg", "rmse_deg", "median_deg", "azimuth_mae_deg", "within_5_deg", "within_10_deg", "in_cone")
-    if n_frames == 0:
-        return counts | dict.fromkeys(names)
-    angles = [track.credible_angle for _, _, track in scored]
-    known = all(np.isfinite(angle).all() for angle in angles)
-    values = (
-        metrics.mean_angular_error_deg(truths, doa, frame_times=times),
-        metrics.root_mean_square_angular_error_deg(truths, doa, frame_times=times),
-        metrics.median_angular_error_deg(truths, doa, frame_times=times),
-        metrics.mean_azimuth_error_deg(truths, doa, frame_times=times),
-        metrics.share_within(truths, doa, tolerance_deg=5.0, frame_times=times),
-        metrics.share_within(truths, doa, tolerance_deg=10.0, frame_times=times),
-        metrics.cone_coverage(truths, doa, angles, frame_times=times) if known else None,
-    )
-    return counts | dict(zip(names, values, strict=True))
-
-
-def _n_counted(truth: "FloatArray", track: "Track") -> int:
-    import numpy as np
-
-    from doatrack.metrics import truth_at_frames
-
-    doa, active = truth_at_frames(truth, track.times)
-    return int((active & np.isfinite(doa).all(axis=1)).sum())
+def _n_sources(scenes: "ScoredSet | Locata") -> int:
+    """Return the largest number of sources that the truth of a recording names."""
+    return max((len(truth) for truth in scenes.truths if truth.ndim == 3), default=1)
 
 
 def _track_name(name: str) -> pathlib.Path:
@@ -177,12 +139,6 @@ def _track(
     from doatrack.estimators._progress import progress_over
 
     paths, truths = scenes.paths, scenes.truths
-    several = [name for name, truth in zip(scenes.names, truths, strict=True) if truth.ndim == 3]
-    if several:
-        raise InvalidInputError(
-            f"The truth of {several[0]} names several sources, and figures are of one. Score it in Python with "
-            "doatrack.metrics.detect_sources and ospa_deg (docs/several_sources.md)."
-        )
     scored: list[Scored] = []
     with progress_over(range(len(scenes)), "tracking", 1) as indices:
         for k in indices:
@@ -192,23 +148,6 @@ def _track(
                 if writer is not None:
                     writer.write(track, _track_name(scenes.names[k]))
     return scored
-
-
-def _print(groups: dict[str, Figures]) -> None:
-    from rich.table import Table
-
-    table = Table("", "scenes", "frames", "MAE", "RMSE", "median", "azimuth", "within 5", "within 10", "in cone")
-    for name, figures in groups.items():
-        if name == "all" and len(groups) == 2:
-            continue  # it would say the same as the only group
-        degrees = [_cell(figures[key], "{:.2f}") for key in ("mae_deg", "rmse_deg", "median_deg", "azimuth_mae_deg")]
-        shares = [_cell(figures[key], "{:.1%}") for key in ("within_5_deg", "within_10_deg", "in_cone")]
-        table.add_row(name, str(figures["n_scenes"]), str(figures["n_frames"]), *degrees, *shares)
-    table_console().print(table)
-
-
-def _cell(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
 
 
 def _check_figures_file(path: pathlib.Path | None) -> None:
@@ -222,7 +161,7 @@ def _check_figures_file(path: pathlib.Path | None) -> None:
         raise OutputExistsError(f"{path} exists and was not written by '{_MARK}', so it is not written over.")
 
 
-def _write_figures(path: pathlib.Path, header: dict[str, Any], groups: dict[str, Figures]) -> None:
+def _write_figures(path: pathlib.Path, header: dict[str, Any], groups: "dict[str, Figures]") -> None:
     from doatrack._files import atomic_write_bytes
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """`doatrack track`: recordings in, tracks out."""
 
 import pathlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,7 +20,6 @@ from doatrack.cli._arguments import (
     resolve_array,
 )
 from doatrack.cli._run import running
-from doatrack.exceptions import InvalidInputError
 
 __all__ = ["run_track"]
 
@@ -62,18 +61,9 @@ def run_track(
         writer.check([recording.path for recording in recordings])
         trackers = Trackers(method, model, azimuth, elevation, features)
         arrays = [given or array_beside(recording.path) for recording in recordings]
-        chosen = [trackers.for_array(each) for each in arrays]
-        if sources > 1:
-            chosen = [_of_several(tracker, sources, method) for tracker in chosen]
+        chosen = [trackers.of_several(trackers.for_array(each), sources) for each in arrays]
         with progress_over(range(len(recordings)), "tracking", 1) as indices:
             for k in indices:
                 with failures.tolerate(recordings[k]):
                     writer.write(chosen[k].track(recordings[k], way), recordings[k].path)
         typer.echo(f"{len(recordings) - failures.count} of {len(recordings)} tracks written to {out} ({method}).")
-
-
-def _of_several(tracker: Any, n_sources: int, method: str) -> Any:
-    """Return a fitted tracker set to several sources."""
-    if "n_sources" not in tracker.get_params(deep=False):
-        raise InvalidInputError(f"--sources {n_sources} needs a method that follows several sources, got {method}.")
-    return tracker.set_params(n_sources=n_sources)

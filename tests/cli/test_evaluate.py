@@ -8,8 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
-from doatrack.cli.evaluate import evaluation
-from doatrack.tracking import Track
+from doatrack import metrics
+from doatrack.cli._figures import evaluation
+from doatrack.datasets import ScoredSet, write_scored_set
+from doatrack.simulation import SceneSettings, simulate_scene
+from doatrack.tracking import MultiTrack, Track
 
 SRP = ("--method", "srp-phat")
 
@@ -174,3 +177,50 @@ def test_smoothing_and_features_change_the_figures(doatrack, original, tmp_path)
     wrong = doatrack("evaluate", original, "--smoothing", "yes")
     assert wrong.exit_code == 2
     assert "--smoothing must be one of the known names, got 'yes'" in wrong.stderr
+
+
+@pytest.fixture(scope="module")
+def talkers(tmp_path_factory, array):
+    """A set of one scene with two talkers and one with one."""
+    folder = tmp_path_factory.mktemp("talkers") / "set"
+    ranges = {"duration_s": 2.0, "rt60_range": (0.2, 0.2), "snr_db_range": (20, 20)}
+    scenes = [simulate_scene(array, SceneSettings(**ranges, n_sources=n), seed=n) for n in (2, 1)]
+    write_scored_set(folder, scenes, array, ["two_0", "one_0"])
+    return folder
+
+
+def test_several_sources_are_scored_by_the_metrics_for_them(doatrack, talkers, tmp_path):
+    done, figures = run(doatrack, tmp_path, talkers, *SRP)
+    scenes = ScoredSet(talkers)
+    truths = [truth if truth.ndim == 3 else truth[None] for truth in scenes.truths]
+    tracks = [MultiTrack.from_csv(tmp_path / "tracks" / f"{name}.csv") for name in scenes.names]
+    assert all(track.doa.shape[1] == 2 for track in tracks)
+    given = {"active_pred": [track.activity for track in tracks], "frame_times": [track.times for track in tracks]}
+    doa = [track.doa for track in tracks]
+    found = metrics.detect_sources(truths, doa, **given)
+    assert figures["all"]["ospa_deg"] == pytest.approx(metrics.ospa_deg(truths, doa, **given), abs=1e-3)
+    assert figures["all"]["recall"] == pytest.approx(found.recall)
+    assert figures["all"]["precision"] == pytest.approx(found.precision)
+    assert figures["all"]["n_switches"] == found.n_switches
+    assert set(figures) == {"two", "one", "all"}
+    assert figures["one"]["precision"] < figures["one"]["recall"]  # a second source is invented
+    assert f"{figures['two']['recall']:.1%}" in done.stdout
+    assert "OSPA" in done.stdout
+    assert "MAE" not in done.stdout.replace("MAE of found", "")
+
+
+def test_the_number_of_sources_may_be_chosen(doatrack, talkers, tmp_path):
+    _, both = run(doatrack, tmp_path, talkers, *SRP)
+    _, single = run(doatrack, tmp_path, talkers, *SRP, "--sources", "1")
+    assert single["one"]["precision"] > both["one"]["precision"]
+    assert single["two"]["recall"] <= both["two"]["recall"] <= 1
+    refused = doatrack("evaluate", talkers, "--method", "esprit")
+    assert refused.exit_code == 2
+    assert "2 sources need a method that follows several, got esprit" in refused.stderr
+
+
+def test_nobody_talks_in_a_truth_of_several():
+    silent = np.array([[[t, 1, 0, 0, 0] for t in np.arange(0, 0.4, 0.02)]] * 2)
+    track = MultiTrack([0.1, 0.3], [[[1.0, 0, 0]] * 2] * 2, [[1.0] * 2] * 2, [[0.3] * 2] * 2, [[False] * 2] * 2)
+    figures = evaluation([("a_0", silent, track)])["all"]
+    assert (figures["n_frames"], figures["ospa_deg"], figures["recall"]) == (0, None, None)
