@@ -59,8 +59,8 @@ def run_live(
         typer.Option(
             min=1,
             metavar="N",
-            help="Channels of raw samples (as many as the array has microphones by default), or to open of a device (all "
-            "by default).",
+            help="Channels of raw samples (by default as many as the array has microphones), or to open of a device "
+            "(by default all).",
         ),
     ] = None,
     rate: Annotated[

@@ -1,6 +1,7 @@
 """A bounded queue between the thread that hears and the one that tracks."""
 
 import collections
+import dataclasses
 import threading
 
 import numpy as np
@@ -10,6 +11,8 @@ from doatrack.live.chunk import Chunk
 from doatrack.live.messages import LiveEvent
 
 __all__ = ["Feed"]
+
+_BEHIND_S = 2.0  # of sound that waits before that is told
 
 
 class Feed:
@@ -43,6 +46,7 @@ class Feed:
         self._chunks: collections.deque[Chunk] = collections.deque()
         self._held = 0
         self._dropped = 0
+        self._behind = False
         self._noticed: list[LiveEvent] = []
         self._ended = False
         self._error: BaseException | None = None
@@ -104,7 +108,7 @@ class Feed:
                 chunk = self._chunks.popleft()
                 self._held -= chunk.n_samples
                 self._changed.notify_all()
-                return chunk
+                return dataclasses.replace(chunk, events=(*chunk.events, *self._lag()))
             if not self._ended:
                 return Chunk(self._nothing)
             if self._dropped or self._noticed:
@@ -115,6 +119,17 @@ class Feed:
                 error, self._error = self._error, None
                 raise error
             return None
+
+    def _lag(self) -> tuple[LiveEvent, ...]:
+        """Tell that the tracker has fallen behind a producer that does not wait: once, until it has caught up."""
+        behind_s = self._held / self._sample_rate
+        told, self._behind = self._behind, behind_s > (_BEHIND_S / 2 if self._behind else _BEHIND_S)
+        if not self._drops or told or not self._behind:
+            return ()
+        text = (
+            f"The tracker is {behind_s:.1f} s behind the sound; after {self._most / self._sample_rate:g} s it is lost."
+        )
+        return (LiveEvent("slow", text, values={"behind_s": behind_s}),)
 
     def close(self, error: BaseException | None = None) -> None:
         """End the stream, from either side; an error is raised to the consumer after the last chunk."""

@@ -14,11 +14,13 @@ from doatrack.audio.sound_file import open_sound_file, read_pieces
 from doatrack.exceptions import InvalidInputError
 from doatrack.live.chunk import Chunk, Source
 from doatrack.live.feed import Feed
+from doatrack.live.messages import LiveEvent
 
 __all__ = ["FileSource"]
 
 _CHUNK_S = 0.05
 _HELD_S = 1.0
+_BEHIND_S = 2.0  # that a tracker falls behind a file before it is told, and again when it doubles
 
 
 class FileSource(Source):
@@ -91,11 +93,17 @@ class FileSource(Source):
             self._feed.close()
 
     def _play(self, file: Any) -> None:
-        began, n_samples = self._clock(), 0
+        began, n_samples, told_s = self._clock(), 0, _BEHIND_S / 2
         for piece in read_pieces(self.path, file, max(1, int(_CHUNK_S * self.sample_rate)), finite=False):
             n_samples += len(piece)
             due = began + n_samples / (self.sample_rate * self._speed)
             if math.isfinite(self._speed) and self._stopped.wait(max(0.0, due - self._clock())):
                 return
-            if not self._feed.put(np.ascontiguousarray(piece.T)):
+            behind_s = self._clock() - due
+            events: tuple[LiveEvent, ...] = ()
+            if math.isfinite(self._speed) and behind_s >= 2 * told_s:
+                told_s = behind_s
+                text = f"The tracker is {behind_s:.1f} s behind the file, which waits for it."
+                events = (LiveEvent("slow", text, values={"behind_s": behind_s}),)
+            if not self._feed.put(np.ascontiguousarray(piece.T), events=events):
                 return

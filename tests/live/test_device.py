@@ -78,6 +78,7 @@ def test_a_tracker_that_is_too_slow_loses_sound_and_hears_of_it(device, sound):
         chunks.append(source.read(0))
     assert sum(chunk.n_samples + chunk.n_lost for chunk in chunks) == 1301 * 160
     assert chunks[-1].n_lost == 300 * 160
+    assert "The tracker is 10.0 s behind the sound" in chunks[0].events[0].message
     assert "The tracker is too slow" in chunks[-1].events[0].message
 
 

@@ -53,6 +53,18 @@ def test_a_producer_that_may_wait_waits_and_loses_nothing():
     assert feed.was_full
 
 
+def test_a_tracker_that_falls_behind_hears_of_it_once_and_again_after_it_caught_up():
+    feed = Feed(1, 100, longest_s=10.0, drops=True)
+    told = []
+    for _ in range(2):
+        for _ in range(40):
+            feed.put(block(10))
+        told.append([event for _ in range(40) for event in feed.get(0).events])
+    assert [[event.kind for event in events] for events in told] == [["slow"], ["slow"]]
+    assert told[0][0].message == "The tracker is 3.9 s behind the sound; after 10 s it is lost."
+    assert told[0][0].lost_s == 0
+
+
 def test_closing_frees_a_producer_that_waits():
     feed = Feed(1, 100, longest_s=0.1, drops=False)
     answers = []

@@ -1,3 +1,4 @@
+import itertools
 import math
 import time
 
@@ -29,6 +30,17 @@ def test_it_comes_at_its_speed(path, drained, speed):
     with FileSource(path, speed) as source:
         drained(source)
     assert 0.5 / speed <= time.monotonic() - began < 0.5 / speed + 0.4
+
+
+def test_a_tracker_that_is_slower_than_the_file_hears_of_it(tmp_path, clock):
+    soundfile.write(tmp_path / "long.wav", np.zeros((16000 * 4, 1)), 16000)
+    with FileSource(tmp_path / "long.wav", 1000.0, clock=clock) as source:
+        told = []
+        while (chunk := source.read(5.0)) is not None:
+            clock.now += 0.5  # to track 0.05 s
+            told += [event.values["behind_s"] for event in chunk.events]
+    assert len(told) >= 3
+    assert all(b >= 2 * a for a, b in itertools.pairwise([1.0, *told]))
 
 
 def test_closing_does_not_wait_for_the_end(path):
