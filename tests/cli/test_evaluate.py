@@ -8,9 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
-from doatrack import metrics
+from doatrack import ESPRIT, metrics
 from doatrack.cli._figures import evaluation
+from doatrack.cli._trackers import Trackers
 from doatrack.datasets import ScoredSet, write_scored_set
+from doatrack.exceptions import InvalidInputError
 from doatrack.simulation import SceneSettings, simulate_scene
 from doatrack.tracking import MultiTrack, Track
 
@@ -214,9 +216,8 @@ def test_the_number_of_sources_may_be_chosen(doatrack, talkers, tmp_path):
     _, single = run(doatrack, tmp_path, talkers, *SRP, "--sources", "1")
     assert single["one"]["precision"] > both["one"]["precision"]
     assert single["two"]["recall"] <= both["two"]["recall"] <= 1
-    refused = doatrack("evaluate", talkers, "--method", "esprit")
-    assert refused.exit_code == 2
-    assert "2 sources need a method that follows several, got esprit" in refused.stderr
+    with pytest.raises(InvalidInputError, match="2 sources need a method that follows several, got esprit"):
+        Trackers("esprit", None, None, None).of_several(ESPRIT(), 2)
 
 
 def test_nobody_talks_in_a_truth_of_several():
