@@ -128,9 +128,10 @@ class PairHead:
 
     def _answers(self, features: Tensor, *, last: bool) -> list[HeardFrames]:
         self._n_frames += len(features)
-        hidden = self._stream.push(features[..., : len(self._geometry.lags)], last=last)
+        heard = features[..., : len(self._geometry.lags)]
+        hidden = self._stream.push(heard, last=last)
         if self._bound.wanted:
-            self._unexplained.append(features)
+            self._unexplained.append(heard)
         if hidden.shape[1] == 0:
             return []
         with torch.no_grad():

@@ -33,6 +33,7 @@ COMMON = {
     "window": "rectangular",
     "speed_of_sound": 300.0,
     "motion": MotionModel(diffusion=0.5),
+    "causal": True,
     "array": WIDER,
 }
 GRID = {

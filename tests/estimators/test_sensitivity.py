@@ -41,6 +41,7 @@ SRP_CHANGES = {
     "features": "whitened",
     "map_scale": 20.0,
     "motion": MotionModel(diffusion=0.5),
+    "causal": True,
 }
 
 VAE_CHANGES = {
@@ -74,6 +75,7 @@ VAE_CHANGES = {
     "speed_of_sound": 300.0,
     "map_scale": 20.0,
     "motion": MotionModel(diffusion=0.5),
+    "causal": True,
     "random_state": 1,
 }
 # These are the physics' alone; the smoother teaches without them.

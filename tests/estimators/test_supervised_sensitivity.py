@@ -41,6 +41,7 @@ BOTH = {
     "window": "rectangular",
     "speed_of_sound": 300.0,
     "motion": MotionModel(diffusion=0.5, jump_rate=2.0),
+    "causal": True,
     "random_state": 1,
 }
 CHANGES = {
