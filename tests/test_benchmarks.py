@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from doatrack import MicArray
-from doatrack.datasets import write_scored_set
+from doatrack import SRPPHAT, MicArray
+from doatrack.datasets import ScoredSet, write_scored_set
 from doatrack.simulation import SceneSettings, simulate_scene
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "benchmarks"
@@ -248,3 +248,23 @@ def test_more_work_takes_a_higher_floor(benchmark_module):
     machine = benchmark_module("_machine").Machine(flops=1e9, bandwidth=1e9)
     assert machine.floor(2e9, 1e9) == 2.0
     assert machine.floor(1e9, 3e9) == 3.0
+
+
+def test_eight_bits_cost_size_and_hardly_degrees(benchmark_module, scored_set, tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    for kind, name in (("omni", "quiet_0"), ("directional", "loud_0")):
+        for suffix in (".wav", ".csv", ".json"):
+            (scored_set / f"{name}{suffix}").rename(scored_set / f"{kind}_0{suffix}")
+    scenes = ScoredSet(scored_set)
+    tracker = SRPPHAT(n_directions=300).fit(np.zeros((4, 4096)), scenes.array)
+    rows = benchmark_module("onnx_int8").measure("SRP", tracker, scenes)
+    assert [row[1] for row in rows] == ["torch", "onnxruntime", "onnxruntime, int8"]
+    assert float(rows[2][2]) <= float(rows[1][2])
+    assert rows[0][4:6] == rows[1][4:6]
+    assert float(rows[2][-1].split(" / ")[0]) < 3
+
+
+def test_the_page_about_onnx_names_the_command_and_has_a_place_for_its_table():
+    page = (FOLDER.parent / "docs" / "onnx.md").read_text(encoding="utf-8")
+    assert "python benchmarks/onnx_int8.py" in page
+    assert page.count("<!-- onnx:start -->") == page.count("<!-- onnx:end -->") == 1
