@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from doatrack.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
     from doatrack.datasets import NoiseFolder, SimulatedScenes
+    from doatrack.geometry import MicArray
     from doatrack.simulation import Scene
 
 __all__ = ["run_simulate"]
@@ -78,13 +80,10 @@ def run_simulate(
     """
     begun: list[str] = []
     with running(lambda: f"{_tidy(out, begun)} complete scenes are kept in {out}."):
-        from doatrack.datasets import LibriSpeech, NoiseFolder, SpeechFolder, write_scored_set
+        from doatrack.datasets import NoiseFolder
         from doatrack.simulation import SceneSettings
 
         chosen = resolve_array(array)
-        if speech is None and (split is not None or by_chapter):
-            given = "--split names a part" if split is not None else "--by-chapter joins utterances"
-            raise InvalidInputError(f"{given} of a speech folder: give the folder with --speech.")
         if jobs == 0 or jobs < -1:
             raise InvalidInputError(f"--jobs must be at least 1, or -1 for one per core, got {jobs}.")
         settings = SceneSettings(
@@ -96,22 +95,41 @@ def run_simulate(
             elevation_range_deg=elevation,
             n_sources=sources,
         )
-        talkers: Any = None
-        if speech is not None:
-            talkers = LibriSpeech(speech, split=split) if by_chapter else SpeechFolder(speech, split)
+        talkers = _talkers(speech, split, by_chapter)
         noises = None if noise_dir is None else NoiseFolder(noise_dir)
         kinds = _kinds(noise, noises)
         by_kind = {kind: _scenes(chosen, settings, kind, n_scenes, seed, talkers, noises) for kind in set(kinds)}
-        digits = max(3, len(str(n_scenes - 1)))
-        names = [f"{kinds[k % len(kinds)]}_{k:0{digits}d}" for k in range(n_scenes)]
-        tasks = [(by_kind[kinds[k % len(kinds)]], k) for k in range(n_scenes)]
-        try:
-            with _simulated(tasks, jobs) as scenes:
-                write_scored_set(out, _noted(scenes, names, begun), chosen, names)
-        except OSError:
-            _tidy(out, begun)
-            raise
+        planned = [(kind, by_kind[kind]) for kind in itertools.islice(itertools.cycle(kinds), n_scenes)]
+        _write(planned, chosen, out, begun, jobs)
         typer.echo(f"{n_scenes} scenes written to {out}.")
+
+
+def _talkers(speech: pathlib.Path | None, split: str | None, by_chapter: bool) -> Any:
+    """Return who talks; None is the synthetic talker."""
+    from doatrack.datasets import LibriSpeech, SpeechFolder
+
+    if speech is None:
+        if split is not None or by_chapter:
+            given = "--split names a part" if split is not None else "--by-chapter joins utterances"
+            raise InvalidInputError(f"{given} of a speech folder: give the folder with --speech.")
+        return None
+    return LibriSpeech(speech, split=split) if by_chapter else SpeechFolder(speech, split)
+
+
+def _write(
+    planned: "list[tuple[str, SimulatedScenes]]", array: "MicArray", out: pathlib.Path, begun: list[str], jobs: int
+) -> None:
+    """Simulate scene k of the k-th kind and write it, one after the other."""
+    from doatrack.datasets import write_scored_set
+
+    digits = max(3, len(str(len(planned) - 1)))
+    names = [f"{kind}_{k:0{digits}d}" for k, (kind, _) in enumerate(planned)]
+    try:
+        with _simulated([(scenes, k) for k, (_, scenes) in enumerate(planned)], jobs) as scenes:
+            write_scored_set(out, _noted(scenes, names, begun), array, names)
+    except OSError:
+        _tidy(out, begun)
+        raise
 
 
 def _kinds(noise: str, noises: "NoiseFolder | None") -> list[str]:
