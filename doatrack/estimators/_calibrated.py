@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import warnings
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -15,17 +17,21 @@ from doatrack.estimators._calibration import fit_cone_calibration
 from doatrack.estimators._claims import SMOOTHINGS, name_of
 from doatrack.estimators._core import TrackerCore
 from doatrack.estimators._smoothing import Smoothing, check_smoothing
-from doatrack.exceptions import InvalidInputError, NoActivityError
+from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError, NoActivityError
+from doatrack.geometry import MicArray
 from doatrack.metrics import angular_error
 from doatrack.tracking import Track
 
 __all__ = ["CalibratedTracker"]
 
+_Claims = dict[Smoothing, tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""Errors in radians and claimed concentrations of active frames, by the way of joining them."""
+
 
 class CalibratedTracker(TrackerCore):
     """A tracker whose claimed uncertainty can be made to cover what it says."""
 
-    def calibrate(self, X: Signals, y: Any) -> Self:
+    def calibrate(self, X: Signals, y: Any, arrays: Sequence[MicArray] | None = None) -> Self:
         """Find, from recordings with known directions, how far claimed concentrations can be believed.
 
         Parameters
@@ -34,6 +40,9 @@ class CalibratedTracker(TrackerCore):
             Recordings that the tracker was not fitted on.
         y : truth per recording
             As in `score`.
+        arrays : sequence of MicArray, optional
+            The array of each recording, for a tracker that will be moved to others by `for_array`; `X` is then a list.
+            None: all are of the fitted array.
 
         Returns
         -------
@@ -42,7 +51,7 @@ class CalibratedTracker(TrackerCore):
         Raises
         ------
         InvalidInputError
-            Without truth, or for several sources.
+            Without truth, for several sources, or if `arrays` does not fit the recordings.
         NoActivityError
             If no active frame has a known direction.
 
@@ -52,9 +61,8 @@ class CalibratedTracker(TrackerCore):
         `calibration_` holds a `ConeCalibration`. Labels are needed, and may come from a simulation. SRPPHAT
         knows nothing of the uncertainty of single frames; that of its filter and smoother can be calibrated.
         """
-        recordings = self._recordings(X)
-        truth = per_recording("y", y, recordings)
-        if truth is None:
+        check_is_fitted(self)
+        if y is None:
             raise InvalidInputError("calibrate needs the truth of its recordings, calibrate(signals, y); got None.")
         if self.n_sources > 1:
             raise InvalidInputError(
@@ -62,11 +70,11 @@ class CalibratedTracker(TrackerCore):
             )
         claiming = copy.copy(self)
         claiming.calibration_ = {}
-        claims = claiming._claims_and_errors(recordings, truth, SMOOTHINGS)
+        claims = claiming._claims_of_arrays(X, y, arrays, SMOOTHINGS)
         if self._claims is False:
             # the filter and smoother of a method without maps build on what its frames are believed
             claiming.calibration_ = {"frame": fit_cone_calibration(*claims[None])}
-            claims |= claiming._claims_and_errors(recordings, truth, SMOOTHINGS[1:])
+            claims |= claiming._claims_of_arrays(X, y, arrays, SMOOTHINGS[1:])
         self.calibration_ = {
             name_of(smoothing): fit_cone_calibration(*found)
             for smoothing, found in claims.items()
@@ -100,9 +108,36 @@ class CalibratedTracker(TrackerCore):
         angle = dataclasses.replace(known, scale=1.0, power=1.0).credible_angle(track.concentration, level)
         return np.asarray(angle, dtype=np.float64)
 
+    def _claims_of_arrays(
+        self, signals: Signals, y: Any, arrays: Sequence[MicArray] | None, smoothings: tuple[Smoothing, ...]
+    ) -> _Claims:
+        """Return `_claims_and_errors` of recordings that may each be another array's."""
+        if arrays is None:
+            recordings = self._recordings(signals)
+            parts = [self._claims_and_errors(recordings, per_recording("y", y, recordings), smoothings)]
+        else:
+            if not isinstance(signals, list) or not (len(signals) == len(arrays) == len(y)):
+                raise InvalidInputError(
+                    "calibrate with arrays needs lists of as many recordings, truths and arrays, got "
+                    f"{len(signals)}, {len(y)} and {len(arrays)}. Give one MicArray per recording."
+                )
+            parts = []
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ArrayMismatchWarning)  # other arrays are what is asked for
+                for signal, rows, array in zip(signals, y, arrays, strict=True):
+                    moved = self.for_array(array)
+                    recordings = moved._recordings([signal])
+                    parts.append(
+                        moved._claims_and_errors(recordings, per_recording("y", [rows], recordings), smoothings)
+                    )
+        joined = {s: tuple(map(np.concatenate, zip(*(part[s] for part in parts), strict=True))) for s in smoothings}
+        if not len(joined[smoothings[0]][0]):
+            raise NoActivityError("calibrate found no active frame with known truth. Give recordings with sound.")
+        return joined  # type: ignore[return-value]
+
     def _claims_and_errors(
         self, recordings: Recordings, truth: list[Any], smoothings: tuple[Smoothing, ...]
-    ) -> dict[Smoothing, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    ) -> _Claims:
         """Return errors in radians and claimed concentrations of active frames of known direction, by smoothing."""
         errors: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
         concentration: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
@@ -114,6 +149,4 @@ class CalibratedTracker(TrackerCore):
                 frames = self._one_source(heard, smoothing)
                 errors[smoothing].append(angular_error(doa[keep], frames.doa[keep]))
                 concentration[smoothing].append(frames.concentration[keep])
-        if not sum(map(len, errors[smoothings[0]])):
-            raise NoActivityError("calibrate found no active frame with known truth. Give recordings with sound.")
         return {s: (np.concatenate(errors[s]), np.concatenate(concentration[s])) for s in smoothings}

@@ -54,7 +54,7 @@ def _levels(probabilities: FloatArray) -> tuple[float, ...]:
     found = np.quantile(probabilities, np.linspace(0, 1, _N_LEVELS + 1))
     found[[0, -1]] = 0.0, 1.0
     # equal errors must not make a level of no width
-    return tuple((0.999 * found + 0.001 * np.linspace(0, 1, _N_LEVELS + 1)).tolist())
+    return tuple(((1 - 1e-9) * found + 1e-9 * np.linspace(0, 1, _N_LEVELS + 1)).tolist())
 
 
 def _law(x: NDArray[np.float64], typical: float) -> ConeCalibration:

@@ -1,7 +1,7 @@
 """What every tracker is made of inside: frames, tables, and the step from sound to joined frames."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,10 @@ class TrackerCore(BaseEstimator):
 
     def _frames(self) -> FrameSettings:
         return FrameSettings(self.sample_rate, self.win_length, self.hop_length, self.window)
+
+    def for_array(self, array: MicArray) -> Self:
+        """Return a copy for another array; `BaseTracker` does it."""
+        raise NotImplementedError
 
     def _recordings(self, signals: Signals) -> Recordings:
         check_is_fitted(self)

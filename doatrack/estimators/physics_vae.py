@@ -30,7 +30,7 @@ __all__ = ["PhysicsVAETracker"]
 
 _PRIORS = ("motion", "uniform")
 _TEACHERS = ("smoother", "physics")
-_MAP_SCALE, _WEIGHTED_MAP_SCALE = 200.0, 600.0
+_MAP_SCALE, _WEIGHTED_MAP_SCALE = 200.0, 800.0
 
 
 class PhysicsVAETracker(LearnedTracker):
@@ -100,7 +100,7 @@ class PhysicsVAETracker(LearnedTracker):
         In m/s.
     map_scale : float, optional
         Log-likelihood in nats of a map's value of 1 (encoder "map"), for filter and smoother, also the one that
-        teaches; None is 200 for features "phat", 600 for the others.
+        teaches; None is 200 for features "phat", 800 for the others.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
     causal : bool

@@ -24,7 +24,7 @@ __all__ = ["SRPPHAT"]
 
 _FRAMES_AT_ONCE = 64
 _MAP_SCALE = 200.0
-_WEIGHTED_MAP_SCALE = 400.0  # silent moments count as nothing there, and leave the rest smaller
+_WEIGHTED_MAP_SCALE = 800.0
 
 
 class SRPPHAT(BaseTracker):
@@ -66,7 +66,7 @@ class SRPPHAT(BaseTracker):
         survives an interferer (docs/features.md).
     map_scale : float, optional
         Log-likelihood in nats of a steered response power of 1, for filter and smoother (docs/motion.md); None is 200
-        for "phat", 400 for the others.
+        for "phat", 800 for the others.
     motion : MotionModel, optional
         How sources move, for filter and smoother; None is the usual motion.
     causal : bool

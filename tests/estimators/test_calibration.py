@@ -1,10 +1,12 @@
 """Calibration makes cones cover what they claim, and touches no direction."""
 
+import copy
+
 import numpy as np
 import pytest
 
 import doatrack
-from doatrack import SRPPHAT
+from doatrack import SRPPHAT, MicArray
 from doatrack.exceptions import InvalidInputError, NoActivityError
 from doatrack.metrics import cone_coverage
 
@@ -94,4 +96,20 @@ def test_without_truth_or_sound_it_says_so(quick, signals, array, truth):
         tracker.calibrate(signals, truth[:2])
     with pytest.raises(NoActivityError, match=r"no active frame with known truth"):
         tracker.calibrate(np.zeros((4, 16000)), np.tile([0, 0, 1.0], (20, 1)))
+    assert tracker.calibration_ == {}
+
+
+def test_several_arrays_calibrate_together(quick, signals, array, truth):
+    tracker = quick().fit(signals, array)
+    alone = copy.deepcopy(tracker).calibrate(signals, truth).calibration_
+    same = copy.deepcopy(tracker).calibrate(signals, truth, arrays=[array] * len(signals)).calibration_
+    assert same == alone
+    wide = MicArray(1.5 * array.positions)
+    arrays = [array, wide] * len(signals)
+    mixed = [s for s in signals for _ in range(2)]
+    mixed_truth = [t for t in truth for _ in range(2)]
+    found = copy.deepcopy(tracker).calibrate(mixed, mixed_truth, arrays=arrays).calibration_
+    assert found["smoother"] != alone["smoother"]
+    with pytest.raises(InvalidInputError, match="as many recordings, truths and arrays"):
+        tracker.calibrate(signals, truth, arrays=[array])
     assert tracker.calibration_ == {}
