@@ -1,22 +1,29 @@
 """Trackers fed with sound as it comes."""
 
+import dataclasses
 import warnings
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from doatrack.audio.recordings import Recordings
+from doatrack.distributions import credible_angle
 from doatrack.estimators._core import TrackerCore
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._frame_source import FrameHead, FrameSource
 from doatrack.estimators._one_side import OneSide, what_is_ambiguous
 from doatrack.estimators._online_join import FilterJoin, NoJoin, OnlineJoin
 from doatrack.estimators._several_sources import track_of
+from doatrack.estimators._smoothing import Smoothing, check_smoothing, log_likelihood_of
 from doatrack.exceptions import InvalidInputError, LookAheadWarning
 from doatrack.geometry import Ambiguity
 from doatrack.streaming import Stream
 from doatrack.tracking import MultiTrack, Track
+from doatrack.tracking.smoother_by_parts import smoothed_directions
 
 __all__ = ["StreamedTracker"]
 
@@ -93,14 +100,48 @@ class StreamedTracker(TrackerCore):
         if smoothing is None:
             return NoJoin(lambda frames: self._believed(side.of_directions(frames), None))
 
-        def before(frames: FrameEstimates) -> FrameEstimates:
-            heard = frames if frames.log_likelihood is not None else self._believed(frames, None)
-            return side.of_maps(heard)
-
         def after(frames: FrameEstimates) -> FrameEstimates:
             return self._believed(side.of_directions(frames), smoothing)
 
-        return FilterJoin(self._transition(own_grid=self._makes_maps()), before, after)
+        transition = self._transition(own_grid=self._makes_maps())
+        return FilterJoin(transition, lambda frames: self._heard(frames, side), after)
+
+    def _heard(self, frames: FrameEstimates, side: OneSide) -> FrameEstimates:
+        """Return what frames tell to the motion model."""
+        return side.of_maps(frames if frames.log_likelihood is not None else self._believed(frames, None))
+
+    def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
+        """Return the frames of one recording; joined part by part, so that maps of a long one need little memory."""
+        check_smoothing(smoothing)
+        if smoothing is None or (self._sources_from_maps and self.n_sources > 1):
+            return super()._joined(recordings, index, smoothing)
+        found = self._in_parts(recordings, index)
+        if smoothing == "filter":
+            join = self._join(smoothing)
+            parts = [dataclasses.replace(join.push(part), log_likelihood=None) for part in found]
+            return FrameEstimates.joined(parts) if parts else self._too_short(recordings, index)
+        side = OneSide(self.array_, self.grid_)
+        parts = [self._heard(part, side) for part in found]
+        return self._smoothed(parts, side) if parts else self._too_short(recordings, index)
+
+    def _in_parts(self, recordings: Recordings, index: int) -> Iterator[FrameEstimates]:
+        source = FrameSource(self._feature_stream(), lambda: self._head_for("filter"), prompt=False)
+        for block in recordings.blocks(index):
+            yield from (part for part in source.push(block) if isinstance(part, FrameEstimates))
+        yield from (part for part in source.finish() if isinstance(part, FrameEstimates))
+
+    def _smoothed(self, parts: list[FrameEstimates], side: OneSide) -> FrameEstimates:
+        """Return what the smoother makes of a recording's parts."""
+        transition = self._transition(own_grid=parts[0].log_likelihood is not None)
+        likelihoods = [log_likelihood_of(part, transition.grid) for part in parts]
+        doa, concentration = smoothed_directions(likelihoods, [part.activity for part in parts], transition)
+        angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
+        joined = dataclasses.replace(_without_maps(parts), doa=doa, concentration=concentration, credible_angle=angle)
+        return self._believed(side.of_directions(joined), "smoother")
+
+
+def _without_maps(parts: list[FrameEstimates]) -> FrameEstimates:
+    return FrameEstimates.joined([dataclasses.replace(part, log_likelihood=None) for part in parts])
 
 
 class _Engine:
