@@ -115,8 +115,11 @@ def weights(tracker):
     return np.concatenate([p.detach().numpy().ravel() for p in tracker.encoder_.parameters()])
 
 
-@pytest.mark.parametrize("change", [{"source_loss": "masked"}, {"mixture_kl": "bound"}])
-@pytest.mark.parametrize("encoder", ["map", "paper"])
+# the parts of a grid do not overlap: there the bound is the divergence itself but for a constant
+@pytest.mark.parametrize(
+    ("encoder", "change"),
+    [("map", {"source_loss": "masked"}), ("paper", {"source_loss": "masked"}), ("paper", {"mixture_kl": "bound"})],
+)
 def test_each_parameter_of_learning_has_an_effect(quick, duets, array, encoder, change):
     options = {"encoder": encoder, "teacher": "physics", "prior": "uniform", "n_sources": 2, "width": 8}
     plain, again, other = (quick(**options, **more).fit(duets, array) for more in ({}, {}, change))
