@@ -95,6 +95,14 @@ class Recordings(Sequence[NDArray[np.float32]]):
         other._items = Waveforms(self._source.for_epoch(epoch))
         return other
 
+    def only(self, indices: Sequence[int]) -> "Recordings":
+        """Return a view that holds these recordings alone, under their numbers: small enough to be sent away."""
+        other = copy.copy(self)
+        if not isinstance(self._items, Waveforms):
+            kept = set(indices)
+            other._items = [item if k in kept else None for k, item in enumerate(self._items)]
+        return other
+
     def truth(self, index: int) -> Any:
         """Return what is true about a fresh recording; None for others, which are waveforms alone."""
         return self._items.truth(index) if isinstance(self._items, Waveforms) else None

@@ -28,6 +28,7 @@ __all__ = [
     "SmoothingOption",
     "array_beside",
     "audio_files",
+    "check_jobs",
     "missing_array",
     "note_ambiguity",
     "parse_range",
@@ -159,6 +160,17 @@ def audio_files(paths: Sequence[pathlib.Path], channels: str | None) -> list["Au
 
     chosen = None if channels is None else parse_channels(channels)
     return [AudioFile(path, chosen) for path in find_recordings(paths)]
+
+
+def check_jobs(jobs: int) -> None:
+    """Raise unless it is a number of processes, or -1.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if jobs == 0 or jobs < -1:
+        raise InvalidInputError(f"--jobs must be at least 1, or -1 for one per core, got {jobs}.")
 
 
 def parse_smoothing(text: str) -> "Smoothing":

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from doatrack.exceptions import AudioFileError, DoatrackError, DoatrackWarning, LiveAudioError, NoActivityError
+from doatrack.exceptions import (
+    AudioFileError,
+    DoatrackError,
+    DoatrackWarning,
+    LiveAudioError,
+    NoActivityError,
+    WorkerError,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,7 +100,7 @@ def running(kept: Callable[[], str] = lambda: "Nothing was written.") -> Iterato
 
 def _exit_code(error: Exception) -> int:
     wrong_use = isinstance(error, DoatrackError) and not isinstance(
-        error, (AudioFileError, LiveAudioError, NoActivityError)
+        error, (AudioFileError, LiveAudioError, NoActivityError, WorkerError)
     )
     return WRONG_USE if wrong_use else SOME_FAILED
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doatrack.cli._arguments import parse_range, resolve_array
+from doatrack.cli._arguments import check_jobs, parse_range, resolve_array
 from doatrack.cli._run import running
 from doatrack.exceptions import InvalidInputError
 
@@ -84,8 +84,7 @@ def run_simulate(
         from doatrack.simulation import SceneSettings
 
         chosen = resolve_array(array)
-        if jobs == 0 or jobs < -1:
-            raise InvalidInputError(f"--jobs must be at least 1, or -1 for one per core, got {jobs}.")
+        check_jobs(jobs)
         settings = SceneSettings(
             duration_s=duration,
             rt60_range=parse_range("--rt60", rt60),
@@ -154,22 +153,16 @@ def _scenes(
 @contextlib.contextmanager
 def _simulated(tasks: "list[tuple[SimulatedScenes, int]]", jobs: int) -> "Iterator[Iterator[Scene]]":
     """Yield scenes in order behind a progress bar; never more than a few are in memory."""
-    from joblib import Parallel, delayed
-
+    from doatrack._parallel import in_parallel
     from doatrack.estimators._progress import progress_over
 
-    if jobs == 1:
-        made: Iterator[Scene] = (scenes[k] for scenes, k in tasks)
-    else:
-        made = Parallel(n_jobs=jobs, return_as="generator")(delayed(_one_thread)(scenes, k) for scenes, k in tasks)
+    made = in_parallel(_make, tasks, jobs, "Scenes that were complete are kept.")
     with progress_over(tasks, "simulating", 1) as steps:
         yield (scene for scene, _ in zip(made, steps, strict=True))
 
 
-def _one_thread(scenes: "SimulatedScenes", index: int) -> "Scene":
-    import torch
-
-    torch.set_num_threads(1)  # in a worker process of its own
+def _make(task: "tuple[SimulatedScenes, int]") -> "Scene":
+    scenes, index = task
     return scenes[index]
 
 

@@ -16,6 +16,7 @@ from doatrack.cli._arguments import (
     SmoothingOption,
     array_beside,
     audio_files,
+    check_jobs,
     parse_smoothing,
     resolve_array,
 )
@@ -42,6 +43,7 @@ def run_track(
     features: FeaturesOption = None,
     json: Annotated[bool, typer.Option("--json", help="Also write NAME.json, one ODAS-like object per frame.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Also draw NAME.png: azimuth and elevation over time.")] = False,
+    jobs: Annotated[int, typer.Option(metavar="J", help="Processes at a time; -1 is one per core.")] = 1,
 ) -> None:
     """Follow the source in each recording and write NAME.csv: one row per frame (0.192 s), silent ones too.
 
@@ -52,8 +54,10 @@ def run_track(
     with running(lambda: f"The tracks written so far are kept in {out}.") as failures:
         from doatrack.cli._outputs import TrackWriter
         from doatrack.cli._trackers import Trackers
+        from doatrack.cli._tracking import track_each
         from doatrack.estimators._progress import progress_over
 
+        check_jobs(jobs)
         way = parse_smoothing(smoothing)
         given = None if array is None else resolve_array(array)
         writer = TrackWriter(out, json=json, plot=plot)
@@ -62,8 +66,11 @@ def run_track(
         trackers = Trackers(method, model, azimuth, elevation, features)
         arrays = [given or array_beside(recording.path) for recording in recordings]
         chosen = [trackers.of_several(trackers.for_array(each), sources) for each in arrays]
+        tracks = track_each(chosen, recordings, way, jobs, f"The tracks written so far are kept in {out}.")
         with progress_over(range(len(recordings)), "tracking", 1) as indices:
-            for k in indices:
+            for k, found in zip(indices, tracks, strict=True):
                 with failures.tolerate(recordings[k]):
-                    writer.write(chosen[k].track(recordings[k], way), recordings[k].path)
+                    if isinstance(found, Exception):
+                        raise found
+                    writer.write(found, recordings[k].path)
         typer.echo(f"{len(recordings) - failures.count} of {len(recordings)} tracks written to {out} ({method}).")

@@ -3,14 +3,18 @@
 import copy
 import os
 import pathlib
+from functools import partial
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from doatrack._validation import check_weights
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._calibrated import CalibratedTracker
+from doatrack.estimators._many import each_recording
 from doatrack.estimators._one_side import OneSide, what_is_ambiguous
 from doatrack.estimators._several_sources import score_sources, track_of
 from doatrack.estimators._smoothing import Smoothing
@@ -92,7 +96,7 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
             On signals that do not fit the array, or an unknown smoothing.
         """
         recordings = self._recordings(X)
-        return recordings.mirror([self._joined(recordings, k, smoothing).doa for k in range(len(recordings))])
+        return recordings.mirror(each_recording(partial(self._doa_of, smoothing), recordings))
 
     def track(self, X: Signals, smoothing: Smoothing = "smoother") -> Any:
         """Return a `Track` per recording: times, directions, uncertainty and activity; for several a `MultiTrack`.
@@ -107,14 +111,13 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
         Returns
         -------
         Track or list of Track; MultiTrack or list of MultiTrack for several sources
+
+        Notes
+        -----
+        `track` and `predict` of many recordings follow `joblib.parallel_config(n_jobs=...)`, with the same answers.
         """
         recordings = self._recordings(X)
-        tracks = []
-        for k in range(len(recordings)):
-            frames = self._joined(recordings, k, smoothing)
-            times = self.frame_times(len(frames.doa))
-            tracks.append(track_of(times, frames, what_is_ambiguous(self.array_, self.grid_)))
-        return recordings.mirror(tracks)
+        return recordings.mirror(each_recording(partial(self._track_of, smoothing), recordings))
 
     def score(self, X: Signals, y: Any = None, sample_weight: Any = None) -> float:
         """Return the negative mean angular error in degrees, or without truth the mean evidence; larger is better.
@@ -240,3 +243,10 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
 
         check_is_fitted(self)
         save_estimator(self, pathlib.Path(path))
+
+    def _doa_of(self, smoothing: Smoothing, recordings: Recordings, index: int) -> NDArray[np.float64]:
+        return self._joined(recordings, index, smoothing).doa
+
+    def _track_of(self, smoothing: Smoothing, recordings: Recordings, index: int) -> Any:
+        frames = self._joined(recordings, index, smoothing)
+        return track_of(self.frame_times(len(frames.doa)), frames, what_is_ambiguous(self.array_, self.grid_))

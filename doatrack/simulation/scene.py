@@ -1,5 +1,6 @@
 """One labelled recording of one or several talkers in a random room."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import butter, sosfilt
 
+from doatrack._parallel import in_parallel
 from doatrack._validation import check_int
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry.mic_array import MicArray
@@ -143,7 +145,7 @@ def simulate_scenes(
     speech: SpeechSource | None = None,
     noise_source: NoiseSource | None = None,
     *,
-    n_jobs: int = 1,
+    n_jobs: int | None = None,
 ) -> list[Scene]:
     """Simulate many scenes, in several processes if wanted; the same seeds give the same scenes.
 
@@ -153,12 +155,18 @@ def simulate_scenes(
         As for `simulate_scene`; with several processes the callables must be picklable.
     seeds : sequence of int
         One per scene.
-    n_jobs : int
-        Number of processes; -1 is one per core. Each uses one thread.
+    n_jobs : int, optional
+        Number of processes; -1 is one per core. Each uses one thread. None follows the context of
+        `joblib.parallel_config`, which may also name another backend, such as a Dask cluster; 1 without.
 
     Returns
     -------
     list of Scene
+
+    Raises
+    ------
+    WorkerError
+        If a worker process dies.
 
     Examples
     --------
@@ -166,19 +174,13 @@ def simulate_scenes(
     >>> len(simulate_scenes(array, SceneSettings(duration_s=0.5, rt60_range=(0.2, 0.3)), seeds=range(2)))
     2
     """
-    if n_jobs == 1:
-        return [simulate_scene(array, settings, seed, speech, noise_source) for seed in seeds]
-    from joblib import Parallel, delayed
-
-    task = delayed(_simulate_single_threaded)
-    scenes: list[Scene] = Parallel(n_jobs=n_jobs)(task(array, settings, seed, speech, noise_source) for seed in seeds)
-    return scenes
+    make = functools.partial(_simulate_seed, array, settings, speech, noise_source)
+    return list(in_parallel(make, seeds, n_jobs, "Nothing is kept: simulate fewer scenes at a time."))
 
 
-def _simulate_single_threaded(
-    array: MicArray, settings: SceneSettings, seed: int, speech: SpeechSource | None, noise_source: NoiseSource | None
+def _simulate_seed(
+    array: MicArray, settings: SceneSettings, speech: SpeechSource | None, noise_source: NoiseSource | None, seed: int
 ) -> Scene:
-    torch.set_num_threads(1)  # in a worker process of its own
     return simulate_scene(array, settings, seed, speech, noise_source)
 
 

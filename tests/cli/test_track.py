@@ -1,13 +1,17 @@
 """`doatrack track`."""
 
 import json
+import os
 import pathlib
+import shutil
+import signal
 
 import numpy as np
 import pytest
 import soundfile
 
 from doatrack import SRPPHAT, Cross3DTracker, MicArray, MultiTrack, NeuralSRPTracker, PhysicsVAETracker, Track, load
+from doatrack.cli._outputs import TrackWriter
 from doatrack.tracking import is_track_csv
 
 SRP = ("--method", "srp-phat")
@@ -366,3 +370,35 @@ def test_wrong_smoothing_and_features_are_refused_before_any_work(doatrack, orig
     assert done.exit_code == 2
     assert message in " ".join(done.stderr.split())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc").exists(), reason="finds workers in /proc")
+def test_several_processes_write_the_same_and_one_that_dies_leaves_what_is_written(
+    doatrack, scenes, tmp_path, monkeypatch
+):
+    (scenes / "broken.wav").write_text("not sound")
+    for name, jobs in (("one", 1), ("two", 2)):
+        result = doatrack("track", scenes, "--out", tmp_path / name, "--method", "srp-phat", "--jobs", jobs)
+        assert result.exit_code == 1
+        assert "broken.wav" in result.stderr
+    written = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert len(written) == 3
+    for name in written:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    write = TrackWriter.write
+
+    def write_and_kill(self, track, recording):
+        write(self, track, recording)
+        for children in pathlib.Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+            for pid in children.read_text().split():
+                if b"popen_loky" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(int(pid), signal.SIGKILL)
+
+    for k in range(8):
+        shutil.copy(scenes / "quiet_00.wav", scenes / f"more_{k}.wav")
+    monkeypatch.setattr(TrackWriter, "write", write_and_kill)
+    result = doatrack("track", scenes, "--out", tmp_path / "killed", "--method", "srp-phat", "--jobs", 2)
+    assert result.exit_code == 1
+    assert "A worker process died" in result.stderr
+    assert f"kept in {tmp_path / 'killed'}" in result.stderr
+    assert list((tmp_path / "killed").glob("*.csv"))

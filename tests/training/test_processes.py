@@ -45,7 +45,9 @@ def assert_same(several, alone):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_process_is_named_and_the_run_is_resumed_by_any_number(work_of, tmp_path):
     alone = work_of()(Processes())
-    with pytest.raises(WorkerError, match=r"Process 1 of 2 \(counted from 0\) was killed by SIGKILL.*while learning.*Go on"):
+    with pytest.raises(
+        WorkerError, match=r"Process 1 of 2 \(counted from 0\) was killed by SIGKILL.*while learning.*Go on"
+    ):
         run(work_of(tmp_path / "run", deadly_epoch=2))
     # two epochs of two processes, then two of one: as if one had done it all
     resumed = work_of(tmp_path / "run")(Processes())
@@ -70,7 +72,7 @@ def test_a_killed_process_is_named_and_the_run_is_resumed_by_any_number(work_of,
 
 @needs_fabric
 def test_an_error_of_a_process_is_raised_as_it_is(work_of):
-    with pytest.raises(ModelFileError, match="^The checkpoint is damaged"):
+    with pytest.raises(ModelFileError, match=r"^The checkpoint is damaged"):
         run(work_of(error=ModelFileError("The checkpoint is damaged.")))
 
 
@@ -82,7 +84,7 @@ def test_one_process_is_started_by_nobody():
 
 
 def test_senseless_processes_are_refused(monkeypatch):
-    with pytest.raises(InvalidInputError, match=r"num_nodes=2 needs a process .*torchrun --nnodes 2 --nproc-per-node 3"):
+    with pytest.raises(InvalidInputError, match=r"num_nodes=2 needs .*torchrun --nnodes 2 --nproc-per-node 3"):
         join_processes("cpu", 3, 2, "32-true")
     with pytest.raises(InvalidInputError, match=r"device must be a kind, got 'cpu:0'. Give device='cpu'"):
         join_processes("cpu:0", 2, 1, "32-true")

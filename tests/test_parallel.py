@@ -1,0 +1,115 @@
+"""Jobs give what a loop gives, in order; the user's context counts; a worker that dies is told."""
+
+import os
+import signal
+
+import joblib
+import numpy as np
+import pytest
+import torch
+
+from doatrack._parallel import count_jobs, in_parallel
+from doatrack.exceptions import WorkerError
+
+
+def test_results_come_in_order_from_other_processes_with_one_thread_each():
+    threads = torch.get_num_threads()
+
+    def work(k):
+        import time
+
+        import torch
+
+        time.sleep(0.2 if k == 0 else 0.0)  # the first is the last to be done
+        return k, os.getpid(), torch.get_num_threads()
+
+    found = list(in_parallel(work, range(5), 2, ""))
+    assert [k for k, *_ in found] == list(range(5))
+    assert os.getpid() not in {pid for _, pid, _ in found}
+    assert {n for *_, n in found} == {1}
+    assert torch.get_num_threads() == threads
+
+
+def test_one_job_stays_here_and_is_lazy():
+    seen = []
+    results = in_parallel(seen.append, [1, 2, 3], None, "")
+    next(results)
+    assert seen == [1]
+
+
+def test_none_follows_the_context():
+    assert count_jobs(None) == 1
+    with joblib.parallel_config("threading", n_jobs=2):
+        assert count_jobs(None) == 2
+        assert list(in_parallel(abs, [-1, 2], None, "")) == [1, 2]
+    assert count_jobs(-1) == joblib.cpu_count()
+
+
+def test_a_backend_that_cannot_give_results_as_they_come_is_taken_too():
+    class Whole(joblib.parallel.ThreadingBackend if hasattr(joblib.parallel, "ThreadingBackend") else object):
+        supports_return_generator = False
+
+    joblib.register_parallel_backend("whole", Whole)
+    try:
+        with joblib.parallel_config("whole", n_jobs=2):
+            assert list(in_parallel(abs, [-1, 2, -3], None, "")) == [1, 2, 3]
+    finally:
+        joblib.parallel.BACKENDS.pop("whole")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_job_that_kills_its_worker_is_told_and_results_before_it_stay():
+    def work(k):
+        if k == 6:
+            import os
+            import signal
+            import time
+
+            time.sleep(1.0)  # the others are done by then
+            os.kill(os.getpid(), signal.SIGKILL)
+        return k
+
+    found = []
+    with pytest.raises(WorkerError, match=r"worker process died at job \d of 7 .*no memory left.* Go on\."):
+        found.extend(in_parallel(work, range(7), 2, "Go on."))
+    assert found == list(range(len(found)))
+    assert found
+
+
+def test_other_errors_are_raised_as_they_are():
+    def work(k):
+        raise KeyError(k)
+
+    with pytest.raises(KeyError):
+        list(in_parallel(work, range(3), 2, ""))
+
+
+def test_recordings_tracked_in_threads_or_processes_are_the_same():
+    from doatrack import SRPPHAT, MicArray
+
+    rng = np.random.default_rng(0)
+    array = MicArray([[0.05, 0, 0], [-0.05, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
+    signals = [rng.normal(size=(4, n)) for n in (12000, 9000, 15000, 8000, 8192)]
+    tracker = SRPPHAT(n_directions=100, win_length=1024, hop_length=768).fit(signals[0], array)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone, tracks = tracker.predict(signals), tracker.track(signals)
+        with joblib.parallel_config(n_jobs=2):
+            several, others = tracker.predict(signals), tracker.track(signals)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(np.array_equal(a, b) for a, b in zip(alone, several, strict=True))
+    for a, b in zip(tracks, others, strict=True):
+        assert np.array_equal(a.doa, b.doa)
+        assert np.array_equal(a.concentration, b.concentration, equal_nan=True)
+
+
+def test_a_recording_sent_away_keeps_its_number_in_messages():
+    from doatrack import SRPPHAT, MicArray
+    from doatrack.exceptions import InvalidInputError
+
+    array = MicArray.from_preset("tetrahedron_4")
+    tracker = SRPPHAT(n_directions=100).fit(np.ones((4, 8192)), array)
+    with joblib.parallel_config("threading", n_jobs=2), pytest.raises(InvalidInputError, match="recording 3"):
+        tracker.predict([np.ones((4, 8192))] * 3 + [np.ones((3, 8192))])
