@@ -19,6 +19,7 @@ import onnxruntime
 LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, the latter of the sample rate
 PSEUDO_SNAPSHOTS, LEAST_WEIGHT = 8.0, 1e-3
 PAST_DECAYS, FRAMES_AT_ONCE = 7.0, 8
+REFRESH_S, REFRESH_SHARE = 5.0, 0.25  # when noise is learned anew by models that look at earlier sound only
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
 MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
 
@@ -73,10 +74,6 @@ def read(path):
 def correlations(waveform, n_frames, known):
     """Return the model's input (n_frames, n_pairs, n_columns) of channels in the model's order."""
     features = known["features"]
-    if features["causal"]:
-        raise SystemExit(
-            "This example learns noise from whole spans of a recording; the model wants earlier sound only."
-        )
     rows = phat(waveform, known) if features["weighting"] == "phat" else weighted(waveform, n_frames, known)
     if features["pair_weighting"] == "baseline":
         place = np.array(known["mic_positions"])[known["channel_order"]]
@@ -118,19 +115,29 @@ def weighted(waveform, n_frames, known):
     past = math.ceil(math.ceil(past_s * rate / hop) * hop / step)
     span = max(1, round(features["statistics_s"] * rate / hop))
     n_span = 1 + ((span - 1) * hop + known["win_length"] - length) // step
+    at_once = 1 if features["causal"] else FRAMES_AT_ONCE
     parts = []
-    for start in range(0, n_frames, span):
-        stop = min(start + span, n_frames)
-        last = 1 + ((stop - 1) * hop + known["win_length"] - length) // step
+    for start, stop, learned in runs(n_frames, span, known):
+        last = 1 + (learned * hop + known["win_length"] - length) // step
         whitening, floor = noise_of(spectra[:, max(0, last - n_span) : last], features)
-        for k in range(start, stop, FRAMES_AT_ONCE):
-            frames = np.arange(k, min(k + FRAMES_AT_ONCE, stop)) * hop
+        for k in range(start, stop, at_once):
+            frames = np.arange(k, min(k + at_once, stop)) * hop
             before = max(0, k * hop // step - past)
             first = -(-frames // step) - before
             after = (frames + known["win_length"] - length) // step + 1 - before
             heard = spectra[:, before : before + after[-1]]
             parts.append(of_frames(heard, whitening, floor, first, after, step / rate, transform, known))
     return np.concatenate(parts)
+
+
+def runs(n_frames, span, known):
+    """Yield runs of frames (first, end) and the last frame from which their noise is learned."""
+    refresh, start = max(1, round(REFRESH_S * known["sample_rate"] / known["hop_length"])), 0
+    while start < n_frames:
+        steady = max(1, min(refresh, int(REFRESH_SHARE * start))) if known["features"]["causal"] else span
+        stop = min(start + steady, n_frames)
+        yield start, stop, start if known["features"]["causal"] else stop - 1
+        start = stop
 
 
 def noise_of(spectra, features):
@@ -192,7 +199,7 @@ def reverberation(power, delay, decay):
 
 
 def sound_activity(waveform, n_frames, known):
-    """Return which frames hold sound: a likelihood ratio over a floor of the last and next 1.5 s."""
+    """Return which frames hold sound: a likelihood ratio over the floor of 3 s around, or before."""
     rate, size = known["sample_rate"], round(BLOCK_S * known["sample_rate"])
     power = (np.abs(np.fft.rfft(cut(waveform, size, size) * hann(size))) ** 2).mean(axis=0)
     if len(power) == 0:
@@ -203,18 +210,22 @@ def sound_activity(waveform, n_frames, known):
     loudest = power.copy()
     for k in range(1, len(power)):
         loudest[k] = np.maximum(power[k], FORGET * loudest[k - 1])
-    smooth = around(power, 2, 2).mean(axis=-1)
-    floor = MINIMUM_BIAS * around(smooth, FLOOR_BLOCKS // 2, FLOOR_BLOCKS - FLOOR_BLOCKS // 2 - 1).min(axis=-1)
+    half = FLOOR_BLOCKS // 2
+    windows = ((4, 0), (FLOOR_BLOCKS - 1, 0), (2, 0)) if known["causal"] else ((2, 2), (half, half - 1), (1, 1))
+    smooth = around(power, *windows[0]).mean(axis=-1)
+    floor = MINIMUM_BIAS * around(smooth, *windows[1]).min(axis=-1)
     snr = np.maximum(power / (floor + 1e-6 * loudest.mean(axis=1, keepdims=True) + 1e-20), 1)
     ratio = np.minimum((snr - np.log(snr) - 1).clip(max=5).mean(axis=1), 2.5 * THRESHOLD)
-    active = around(ratio, 1, 1).mean(axis=-1) > THRESHOLD
+    active = around(ratio, *windows[2]).mean(axis=-1) > THRESHOLD
     centres, reach = (
         np.arange(n_frames) * known["hop_length"] + known["win_length"] / 2,
         max(known["hop_length"], size) / 2,
     )
-    low = np.clip(np.ceil((centres - reach) / size - 0.5).astype(int), 0, len(active) - 1)
-    high = np.clip(np.floor((centres + reach) / size - 0.5).astype(int) + 1, low + 1, max(len(active), 1))
-    return np.array([active[a:b].mean() >= 0.5 for a, b in zip(low, high, strict=True)])
+    ends = (np.arange(n_frames) * known["hop_length"] + known["win_length"]) // size
+    n_known = np.minimum(len(active), ends) if known["causal"] else np.full(n_frames, len(active))
+    low = np.clip(np.ceil((centres - reach) / size - 0.5).astype(int), 0, np.maximum(n_known - 1, 0))
+    high = np.clip(np.floor((centres + reach) / size - 0.5).astype(int) + 1, low + 1, np.maximum(n_known, low + 1))
+    return np.array([n > 0 and active[a:b].mean() >= 0.5 for a, b, n in zip(low, high, n_known, strict=True)])
 
 
 def around(values, back, ahead):

@@ -50,6 +50,7 @@ def model_metadata(estimator: Any, graph: ExportGraph | None = None) -> dict[str
         "lags": _rounded(extractor.lags.tolist()),
         "features": dataclasses.asdict(extractor.features),
         **dataclasses.asdict(extractor.frames),
+        "causal": extractor.causal,
         "speed_of_sound": extractor.speed_of_sound,
         "time_pooling": made.time_pooling,
         "context_frames": made.context,

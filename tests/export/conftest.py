@@ -36,6 +36,11 @@ def _weighted_srp():
     return tracker.fit(_signals(4), array), _signals(4)
 
 
+def _causal_srp():
+    array = MicArray.from_preset("tetrahedron_4")
+    return SRPPHAT(n_directions=300, features="whitened", causal=True).fit(_signals(4), array), _signals(4)
+
+
 def _map():
     array = MicArray.from_preset("respeaker_usb_4")
     return PhysicsVAETracker(n_directions=300, width=4, **_QUIET).fit(_signals(4), array), _signals(4)
@@ -59,6 +64,7 @@ def _cross3d():
 _MAKERS = {
     "srp": _srp,
     "weighted-srp": _weighted_srp,
+    "causal-srp": _causal_srp,
     "map": _map,
     "paper": _paper,
     "neural-srp": _neural_srp,

@@ -28,7 +28,7 @@ def follow(folder, model, waveform, *options, rate=16000):
 
 
 @pytest.mark.parametrize(
-    "name", ["srp", "weighted-srp", "map", "paper", pytest.param("cross3d", marks=pytest.mark.slow)]
+    "name", ["srp", "weighted-srp", "causal-srp", "map", "paper", pytest.param("cross3d", marks=pytest.mark.slow)]
 )
 def test_numpy_and_onnxruntime_alone_agree_with_the_tracker(exported, tmp_path, name):
     tracker, signals, model = exported(name)
