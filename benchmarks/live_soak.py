@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ctypes
 import os
 import select
 import subprocess
@@ -90,19 +91,26 @@ class Witness:
         self.times: list[float] = []
         self.events: list[LiveEvent] = []
         self.errors: list[float] = []
-        self.memory_mb: list[tuple[float, float]] = []
+        self.memory: list[dict[str, float]] = []
 
     def __call__(self, message: LiveFrame | LiveEvent) -> None:
         """Take a frame or an event."""
         if isinstance(message, LiveEvent):
             self.events.append(message)
+            if message.kind == "end":
+                self._look(message.time_s)
             return
         self.times.append(message.time_s)
         if message.active and message.time_s > SETTLED_S:
             true = direction(np.array([message.time_s]))
             self.errors.append(float(np.degrees(angular_error(true, np.array([message.doa])))[0]))
-        if not self.memory_mb or message.time_s - self.memory_mb[-1][0] * 60 >= 60:
-            self.memory_mb.append((message.time_s / 60, _memory_mb()))
+        if not self.memory or message.time_s - self.memory[-1]["minute"] * 60 >= 60:
+            self._look(message.time_s)
+
+    def _look(self, time_s: float) -> None:
+        row = {"minute": time_s / 60, "resident_mb": _memory_mb()}
+        ctypes.CDLL(None).malloc_trim(0)  # what the C library keeps for later comes and goes by tens of MB
+        self.memory.append(row | {"in_use_mb": _memory_mb()})
 
 
 class Reader:
@@ -141,7 +149,8 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
             summary = follow(source, tracker.stream(), [witness, JsonLines(nowhere), server])
         reader.join()
     elapsed, processor = time.perf_counter() - began[0], time.process_time() - began[1]
-    return _figures(args, tracker, witness, reader, summary.duration_s) | {
+    figures = _figures(args, tracker, witness, reader) | {"audio_s": summary.duration_s}
+    return figures | {
         "elapsed_s": elapsed,
         "processor_s": processor,
     }
@@ -155,25 +164,19 @@ def _tracker(method: str, array: MicArray) -> Any:
     return moved.set_params(causal=True)
 
 
-def _figures(
-    args: argparse.Namespace, tracker: Any, witness: Witness, reader: Reader, duration_s: float
-) -> dict[str, Any]:
+def _figures(args: argparse.Namespace, tracker: Any, witness: Witness, reader: Reader) -> dict[str, Any]:
     n_samples = round(args.minutes * 60 * RATE / BLOCK) * BLOCK
     expected = tracker.frame_times((n_samples - tracker.win_length) // tracker.hop_length + 1)
-    same = np.array_equal(np.array(witness.times), expected)
-    early = min(witness.memory_mb, key=lambda row: abs(row[0] - min(FIRST_MINUTE, args.minutes / 2)))
-    last = (duration_s / 60, _memory_mb())
+    wanted = min(FIRST_MINUTE, args.minutes / 2)
     return {
-        "audio_s": duration_s,
         "n_frames": len(witness.times),
         "n_frames_lost": len(expected) - len(witness.times),
-        "times_exact": bool(same),
+        "times_exact": bool(np.array_equal(np.array(witness.times), expected)),
         "n_frames_at_page": reader.n_frames,
         "error_deg": float(np.mean(witness.errors)) if witness.errors else None,
-        "memory_mb": [*witness.memory_mb, last],
-        "early_minute": early[0],
-        "early_mb": early[1],
-        "last_mb": last[1],
+        "memory": witness.memory,
+        "early": min(witness.memory, key=lambda row: abs(row["minute"] - wanted)),
+        "last": witness.memory[-1],
         "events": [event.message for event in witness.events],
     }
 
@@ -185,16 +188,17 @@ def _memory_mb() -> float:
 
 
 def _text(args: argparse.Namespace, env: dict[str, Any], figures: dict[str, Any]) -> str:
-    audio_s = figures["audio_s"]
+    audio_s, early, last = figures["audio_s"], figures["early"], figures["last"]
+    speed, load = audio_s / figures["elapsed_s"], figures["processor_s"] / audio_s
+    most = max(row["resident_mb"] for row in figures["memory"] if row["minute"] >= early["minute"])
+    growth = last["in_use_mb"] - early["in_use_mb"]
     rows = [
         ("sound", f"{audio_s / 60:.1f} minutes, {args.array}"),
-        (
-            "time it took",
-            f"{figures['elapsed_s'] / 60:.2f} minutes, {audio_s / figures['elapsed_s']:.2f} times real speed",
-        ),
-        ("processor time / sound", f"{figures['processor_s'] / audio_s:.4f}"),
-        (f"memory at minute {figures['early_minute']:.1f}", f"{figures['early_mb']:.1f} MB"),
-        ("memory at the end", f"{figures['last_mb']:.1f} MB ({figures['last_mb'] - figures['early_mb']:+.1f} MB)"),
+        ("time it took", f"{figures['elapsed_s'] / 60:.2f} minutes, {speed:.2f} times real speed"),
+        ("processor time / sound", f"{load:.4f}"),
+        (f"memory in use at minute {early['minute']:.1f}", f"{early['in_use_mb']:.1f} MB"),
+        ("memory in use at the end", f"{last['in_use_mb']:.1f} MB ({growth:+.1f} MB)"),
+        ("most resident in between, with what the C library keeps", f"{most:.1f} MB"),
         ("frames", f"{figures['n_frames']}"),
         ("frames lost", f"{figures['n_frames_lost']}"),
         ("time stamps", "all exact" if figures["times_exact"] else "WRONG"),
