@@ -51,7 +51,7 @@ class Unpooling:
         if len(self._doa) == 0 or len(frames) == 0:
             return self._doa[:0], [values[:0] for values in others]
         self._next = max(stop, self._next)
-        times = (self._first + np.arange(len(self._doa)) + 0.5) * self._pooling - 0.5
+        times = (self._first + np.arange(len(self._doa), dtype=np.float64) + 0.5) * self._pooling - 0.5
         return interpolate_directions(frames, times, self._doa), [_between_rows(frames, times, v) for v in others]
 
 

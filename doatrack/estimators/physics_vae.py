@@ -2,6 +2,7 @@
 
 import copy
 import os
+import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,11 +19,12 @@ from doatrack.estimators._learning import Schedule, SmoothedTargets, SmootherTas
 from doatrack.estimators._prepare import Preparation
 from doatrack.estimators._search import search_grid
 from doatrack.estimators._source_learning import MIXTURE_KLS, SOURCE_LOSSES, SeveralSourcesTask
-from doatrack.exceptions import InvalidInputError
+from doatrack.estimators._told_array import contradicts
+from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
 from doatrack.features import FeatureStream, GCCExtractor, GCCFeatures
 from doatrack.features.constant_product import ConstantProduct
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
-from doatrack.networks import PairEncoder, PairGeometry, PhysicsDecoder
+from doatrack.networks import MapEncoder, PairEncoder, PairGeometry, PhysicsDecoder
 from doatrack.persistence import pretrained_file
 from doatrack.tracking import MotionModel
 
@@ -106,6 +108,10 @@ class PhysicsVAETracker(LearnedTracker):
     causal : bool
         Whether noise and activity are learned from earlier sound only, so that a frame's answer waits for nothing that
         comes later (docs/streaming.md). It can be set after fitting, `set_params(causal=True)`.
+    check_positions : bool
+        Whether a tracker that was moved by `for_array` to positions of as many microphones doubts them: where a
+        recording is clearly better explained by the array that it learned with, it goes by that one and warns. Streams
+        believe what they are told.
     random_state : int, RandomState or None
         Seed of initial weights, crops and samples.
     device : str
@@ -193,6 +199,7 @@ class PhysicsVAETracker(LearnedTracker):
         map_scale: float | None = None,
         motion: MotionModel | None = None,
         causal: bool = False,
+        check_positions: bool = True,
         random_state: Any = None,
         device: str = "cpu",
         devices: int = 1,
@@ -235,6 +242,7 @@ class PhysicsVAETracker(LearnedTracker):
         self.map_scale = map_scale
         self.motion = motion
         self.causal = causal
+        self.check_positions = check_positions
         self.random_state = random_state
         self.device = device
         self.devices = devices
@@ -283,6 +291,7 @@ class PhysicsVAETracker(LearnedTracker):
             pairs_per_step=66,
             learning_rate=5e-4,
             final_learning_rate=5e-5,
+            check_positions=False,
             random_state=random_state,
         )
 
@@ -336,6 +345,7 @@ class PhysicsVAETracker(LearnedTracker):
         for name in ("sigma", "sigma_initial"):
             check_real(name, getattr(self, name), 0.0, 100.0, exclusive_minimum=True)
         check_bool("learn_sigma", self.learn_sigma)
+        check_bool("check_positions", self.check_positions)
         check_real("beta", self.beta, 0.0)
         if self.map_scale is not None:
             check_real("map_scale", self.map_scale, 0.0, exclusive_minimum=True)
@@ -447,6 +457,7 @@ class PhysicsVAETracker(LearnedTracker):
             return PairHead(self.encoder_, self.decoder_, tables.geometry, maps=maps, bound=bound)
         # several sources are parts of the posterior; one is followed by what was heard, before the encoder joins frames
         scale = tables.map_scale if self.n_sources == 1 else None
+        assert isinstance(self.encoder_, MapEncoder)  # there are no others
         return MapHead(
             self.encoder_,
             self.decoder_,
@@ -457,6 +468,24 @@ class PhysicsVAETracker(LearnedTracker):
             map_scale=scale,
             bound=bound,
         )
+
+    def _believing(self, recordings: Recordings, index: int) -> Self:
+        told, learned = self.array_, self.fitted_array_
+        if not self.check_positions or told == learned or told.n_mics != learned.n_mics:
+            return self
+        if not contradicts(recordings, index, told, learned, self._frames(), self.speed_of_sound):
+            return self
+        warnings.warn(
+            f"{recordings.name(index)} was recorded with the array that this tracker learned with, not with the "
+            "positions that it is told: they explain the sound clearly worse. The learned ones are used. "
+            "check_setup tells what is wrong; check_positions=False believes what is told.",
+            ArrayMismatchWarning,
+            stacklevel=2,
+        )
+        other = copy.copy(self)
+        other._forget_tables()
+        other.array_ = learned
+        return other
 
     def _makes_maps(self) -> bool:
         return self.encoder == "map" or self.n_sources > 1

@@ -2,18 +2,17 @@
 
 import functools
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
+from doatrack.features.sound_detector import ACTIVITY_BLOCK_S, N_BANDS, SoundDetector, SoundRatio
+
 __all__ = [
     "ACTIVITY_BLOCK_S",
-    "SoundDetector",
     "activity_at_frames",
     "band_power",
     "block_means",
@@ -23,17 +22,8 @@ __all__ = [
     "sound_activity",
 ]
 
-ACTIVITY_BLOCK_S = 0.032
 _BAND_HZ = (150.0, 4500.0)
-_N_BANDS = 24
-_FLOOR_WINDOW_S = 3.0
-_MINIMUM_BIAS = 1.7  # a windowed minimum of smoothed noise power lies this factor below its mean
-_FLOOR_BLOCKS = round(_FLOOR_WINDOW_S / ACTIVITY_BLOCK_S)
-_AROUND = (_FLOOR_BLOCKS // 2, _FLOOR_BLOCKS - _FLOOR_BLOCKS // 2 - 1)
-_FORGET = 10 ** (-0.05 * ACTIVITY_BLOCK_S)
-"""Of the loudest block, per block: 0.5 dB a second, so that one knock does not make a day's stream deaf."""
 _BLOCKS_AT_ONCE = 1000
-_THRESHOLD = 0.5  # mean log-likelihood ratio per band (nats)
 
 
 def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
@@ -59,7 +49,7 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
     size = round(ACTIVITY_BLOCK_S * sample_rate)
     n_blocks = waveform.shape[-1] // size
     if n_blocks == 0:
-        return waveform.new_zeros(0, _N_BANDS)
+        return waveform.new_zeros(0, N_BANDS)
     blocks = waveform[:, : n_blocks * size].reshape(len(waveform), n_blocks, size)
     window, bands = _band_tables(size, sample_rate)
     spectra = torch.fft.rfft(blocks * window)
@@ -69,8 +59,8 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
 @functools.lru_cache(maxsize=8)
 def _band_tables(size: int, sample_rate: int) -> tuple[Tensor, Tensor]:
     """Return the window of a block, and the matrix (n_freq, n_bands) that averages over bands."""
-    edges = np.geomspace(_BAND_HZ[0], min(_BAND_HZ[1], 0.45 * sample_rate), _N_BANDS + 1) * size / sample_rate
-    bands = torch.zeros(size // 2 + 1, _N_BANDS)
+    edges = np.geomspace(_BAND_HZ[0], min(_BAND_HZ[1], 0.45 * sample_rate), N_BANDS + 1) * size / sample_rate
+    bands = torch.zeros(size // 2 + 1, N_BANDS)
     for band, (low, high) in enumerate(itertools.pairwise(edges)):
         inside = bands[round(low) : max(round(high), round(low) + 1), band]
         inside[:] = 1 / len(inside)
@@ -137,110 +127,8 @@ def likelihood_ratio(power: Tensor, *, causal: bool = False) -> NDArray[np.float
     >>> likelihood_ratio(torch.ones(4, 24)).tolist()
     [0.0, 0.0, 0.0, 0.0]
     """
-    ratio = _Ratio(causal)
-    return np.concatenate([ratio.push(_values(part)) for part in power.split(_BLOCKS_AT_ONCE)] + [ratio.flush()])
-
-
-class SoundDetector:
-    """`sound_activity` for blocks that come one after the other, in bounded memory.
-
-    Parameters
-    ----------
-    causal : bool
-
-    Attributes
-    ----------
-    look_ahead : int
-        Blocks that must follow one before it is decided.
-
-    Examples
-    --------
-    >>> detector = SoundDetector()
-    >>> power = torch.ones(60, 24)
-    >>> len(detector.push(power)), len(detector.flush()), detector.look_ahead
-    (11, 49, 49)
-    """
-
-    def __init__(self, *, causal: bool = False) -> None:
-        self._ratio = _Ratio(causal)
-        self._mean = _Sliding(_mean_of, *((2, 0) if causal else (1, 1)))
-        self.look_ahead = self._ratio.look_ahead + self._mean.ahead
-
-    def push(self, power: Tensor) -> NDArray[np.bool_]:
-        """Take blocks (n_blocks, n_bands), and return which of those that are decided now are active."""
-        return np.asarray(self._mean.push(self._ratio.push(_values(power))) > _THRESHOLD)
-
-    def flush(self) -> NDArray[np.bool_]:
-        """Decide all blocks there are, as if the last one went on; what follows knows them all the same."""
-        return np.asarray(self._mean.push(self._ratio.flush(), last=True) > _THRESHOLD)
-
-
-class _Ratio:
-    """`likelihood_ratio` for blocks that come one after the other."""
-
-    def __init__(self, causal: bool) -> None:
-        smooth, floor = ((4, 0), (_FLOOR_BLOCKS - 1, 0)) if causal else ((2, 2), _AROUND)
-        self._smooth, self._floor = _Sliding(_mean_of, *smooth), _Sliding(_least_of, *floor)
-        self.look_ahead = self._smooth.ahead + self._floor.ahead
-        self._own = _Sliding(lambda windows: windows[..., 0], 0, self.look_ahead)
-        self._loudest = _Sliding(lambda windows: windows[..., floor[1]], 0, self.look_ahead)
-        self._level: NDArray[np.float64] | None = None
-
-    def push(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._taken(values, last=False)
-
-    def flush(self) -> NDArray[np.float64]:
-        return self._taken(np.zeros((0, _N_BANDS)), last=True)
-
-    def _taken(self, values: NDArray[np.float64], *, last: bool) -> NDArray[np.float64]:
-        own = self._own.push(values, last=last)
-        least = self._floor.push(self._smooth.push(values, last=last), last=last)
-        # nothing 60 dB below a band's loudest block counts: digital silence has no meaningful floor
-        lowest = 1e-6 * self._loudest.push(self._levels(values), last=last).mean(axis=1, keepdims=True) + 1e-20
-        snr = np.maximum(own / (_MINIMUM_BIAS * least + lowest), 1.0)
-        return np.asarray(np.minimum((snr - np.log(snr) - 1).clip(max=5.0).mean(axis=1), 2.5 * _THRESHOLD))
-
-    def _levels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the power of the loudest block of each band so far, slowly forgotten."""
-        rows = np.empty_like(values)
-        for k, row in enumerate(values):
-            self._level = row if self._level is None else np.maximum(row, _FORGET * self._level)
-            rows[k] = self._level
-        return rows
-
-
-class _Sliding:
-    """Reduce the window of `back` earlier and `ahead` later rows around each row, the first and last one held."""
-
-    def __init__(self, reduce: Callable[[NDArray[np.float64]], NDArray[np.float64]], back: int, ahead: int) -> None:
-        self._reduce, self._back, self.ahead = reduce, back, ahead
-        self._kept: NDArray[np.float64] | None = None
-
-    def push(self, rows: NDArray[np.float64], *, last: bool = False) -> NDArray[np.float64]:
-        """Take rows, and return what is known now; after the `last` ones all, and more may follow."""
-        if self._kept is None:
-            if len(rows) == 0:
-                return rows
-            self._kept = np.repeat(rows[:1], self._back, axis=0)
-        known = np.concatenate([self._kept, rows])
-        n_known = max(0, len(known) - self._back - (0 if last else self.ahead))
-        self._kept = known[n_known:]
-        if n_known == 0:
-            return known[:0]
-        held = np.concatenate([known, np.repeat(known[-1:], self.ahead, axis=0)]) if last else known
-        return self._reduce(sliding_window_view(held, self._back + 1 + self.ahead, axis=0)[:n_known])
-
-
-def _mean_of(windows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(windows.mean(axis=-1))
-
-
-def _least_of(windows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(windows.min(axis=-1))
-
-
-def _values(power: Tensor) -> NDArray[np.float64]:
-    return np.asarray(power.double().cpu().numpy())
+    ratio = SoundRatio(causal=causal)
+    return np.concatenate([ratio.push(part) for part in power.split(_BLOCKS_AT_ONCE)] + [ratio.flush()])
 
 
 def activity_at_frames(

@@ -4,15 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.features.activity import (
-    ACTIVITY_BLOCK_S,
-    SoundDetector,
-    band_power,
-    block_ranges,
-    means_of_ranges,
-)
+from doatrack.features.activity import ACTIVITY_BLOCK_S, band_power, block_ranges, means_of_ranges
 from doatrack.features.frames import FrameSettings
 from doatrack.features.samples import SampleBuffer
+from doatrack.features.sound_detector import SoundDetector
 
 __all__ = ["FrameActivity"]
 
@@ -79,7 +74,7 @@ class FrameActivity:
 
     def _decided(self, *, last: bool) -> NDArray[np.bool_]:
         frames = self._frames
-        whole = np.arange(self._next, frames.count(self._samples.n_samples))
+        whole: NDArray[np.int64] = np.arange(self._next, frames.count(self._samples.n_samples))
         lost = whole < self._lost_until
         low, high = block_ranges(whole, frames.win_length, frames.hop_length, frames.sample_rate)
         n_known = np.full(len(whole), self._first_block + len(self._active))
@@ -88,8 +83,8 @@ class FrameActivity:
             n_known = np.minimum(n_known, (whole * frames.hop_length + frames.win_length) // self._size)
         elif not last:
             waiting = ~lost & (high > n_known)
-            known = int(waiting.argmax()) if waiting.any() else len(whole)
-            whole, lost, low, high, n_known = (values[:known] for values in (whole, lost, low, high, n_known))
+            known = slice(int(waiting.argmax()) if waiting.any() else len(whole))
+            whole, lost, low, high, n_known = whole[known], lost[known], low[known], high[known], n_known[known]
         start = self._first_block
         means = means_of_ranges(self._active, low - start, high - start, n_known - start)
         self._next += len(whole)

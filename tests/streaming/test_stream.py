@@ -156,7 +156,14 @@ def _size(value) -> int:
         return sum(_size(part) for part in value.values())
     if isinstance(value, (list, tuple)) or type(value).__name__ == "deque":
         return sum(_size(part) for part in value)
-    if type(value).__name__ in ("SnapshotHistory", "Memory", "SoundDetector", "_Ratio", "_Sliding", "_PooledVectors"):
+    if type(value).__name__ in (
+        "SnapshotHistory",
+        "Memory",
+        "SoundDetector",
+        "SoundRatio",
+        "_Sliding",
+        "_PooledVectors",
+    ):
         return _size(vars(value))
     if type(value).__name__ in ("PooledStream", "StreamedBlock", "Unpooling", "_FrameVectors"):
         return _size({k: v for k, v in vars(value).items() if k in ("_kept", "_hidden", "_doa", "_others", "_memory")})
