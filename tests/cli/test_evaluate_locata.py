@@ -56,6 +56,33 @@ def test_recordings_are_scored_by_task_and_tracks_have_their_names(doatrack, cor
     assert again.exit_code == 0
 
 
+def test_a_task_of_several_sources_has_their_figures(doatrack, locata_corpus, tmp_path):
+    mics, places = MicArray.from_preset("nao_head_12").positions, np.array([[0.6, 0.8, 0.0], [-0.6, -0.64, 0.48]])
+    rng, waves = np.random.default_rng(1), np.zeros((12, N))
+    bursts = 0.01 + (np.sin(np.arange(N) * 2 * np.pi * 3 / 48000) > 0)
+    for place in places:
+        delay = np.exp(2j * np.pi * np.fft.rfftfreq(N, 1 / 48000) * (mics @ place)[:, None] / 343)
+        waves += 0.05 * np.fft.irfft(np.fft.rfft(rng.normal(size=N) * bursts) * delay, N)
+    locata_corpus.write_recording(
+        tmp_path / "LOCATA",
+        "dev/task2/recording1/benchmark2",
+        waves,
+        mics=mics,
+        position=np.zeros(3),
+        rotation=np.eye(3),
+        sources={name: 40 * place for name, place in zip(("left", "back"), places, strict=True)},
+        times=np.arange(-0.004, 0.7, 1 / 120),
+        vad={"left": np.ones(N), "back": np.ones(N)},
+    )
+    line = ("evaluate", tmp_path / "LOCATA", "--tasks", 2, *SRP, "--smoothing", "none", "--json", tmp_path / "f.json")
+    done = doatrack(*line)
+    assert done.exit_code == 0, done.stderr
+    found = json.loads((tmp_path / "f.json").read_text())["figures"]["task2"]
+    assert found["recall"] > 0.6
+    assert found["precision"] > 0.6
+    assert found["found_mae_deg"] < 4
+
+
 def test_leading_silence_is_cut_on_request(doatrack, corpus, tmp_path):
     options = ("--tasks", "1", "--locata-array", "benchmark2")
     _, kept = figures(doatrack, tmp_path, corpus, *options)
