@@ -68,7 +68,7 @@ class TrackerCore(BaseEstimator):
         check_smoothing(smoothing)
         several = self._sources_from_maps and self.n_sources > 1
         maps = several or smoothing is not None
-        frames = self._collected(recordings, index, lambda: self._head(maps=maps, only_maps=maps))
+        frames = self._collected(recordings, index, lambda tracker: tracker._head(maps=maps, only_maps=maps))
         if not several:
             return self._believed(self._one_source(frames, smoothing), smoothing)
         if smoothing is None:
@@ -158,14 +158,19 @@ class TrackerCore(BaseEstimator):
         self, recordings: Recordings, index: int, *, evidence: bool = False, maps: bool = False
     ) -> FrameEstimates:
         """Return the frames of one recording; evidence and log-likelihood need be there where they are asked for."""
-        return self._collected(recordings, index, lambda: self._head(evidence=evidence, maps=maps))
+        return self._collected(recordings, index, lambda tracker: tracker._head(evidence=evidence, maps=maps))
 
-    def _collected(self, recordings: Recordings, index: int, start: Callable[[], FrameHead]) -> FrameEstimates:
+    def _collected(self, recordings: Recordings, index: int, start: Callable[[Self], FrameHead]) -> FrameEstimates:
         """Return what heads make of the frames of one recording, read block by block."""
-        source = FrameSource(self._feature_stream(), start, prompt=False)
+        tracker = self._believing(recordings, index)
+        source = FrameSource(tracker._feature_stream(), lambda: start(tracker), prompt=False)
         found = [part for block in recordings.blocks(index) for part in source.push(block)] + source.finish()
         parts = [part for part in found if isinstance(part, FrameEstimates)]
         return FrameEstimates.joined(parts) if parts else self._too_short(recordings, index)
+
+    def _believing(self, recordings: Recordings, index: int) -> Self:
+        """Return the tracker, with the microphones where it takes them to be in a recording."""
+        return self
 
     def _feature_stream(self) -> FeatureStream:
         """Return what makes features of sound as it comes."""

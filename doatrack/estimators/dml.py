@@ -166,7 +166,7 @@ class DML(CovarianceMapTracker):
     def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
         if smoothing is not None or self.n_sources == 1:
             return super()._joined(recordings, index, smoothing)
-        frames = self._collected(recordings, index, lambda: MapMaximum(self, self._likeliest_set, maps=True))
+        frames = self._collected(recordings, index, lambda dml: MapMaximum(dml, dml._likeliest_set, maps=True))
         nearest = torch.from_numpy(self.grid_.nearest(frames.doa))
         return sources_at(frames, self.grid_, frames.doa, found=np.ones(nearest.shape, dtype=bool), index=nearest)
 

@@ -1,0 +1,57 @@
+"""A tracker that is told wrong positions hears it, and goes by the array that it learned with."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from doatrack import MicArray
+from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
+
+
+def moved(tracker, array):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ArrayMismatchWarning)
+        return tracker.for_array(array)
+
+
+def wrong(array, size, seed=0):
+    return MicArray(array.positions + size * np.random.default_rng(seed).normal(size=array.positions.shape))
+
+
+@pytest.mark.parametrize("size", [0.03, 0.05])
+def test_wrong_positions_are_not_believed(fitted, signals, array, size):
+    # four microphones and one direction: smaller errors are nearly explained by another direction
+    told = moved(fitted, wrong(array, size))
+    with pytest.warns(ArrayMismatchWarning, match="explain the sound clearly worse"):
+        found = told.predict(signals[0])
+    assert np.allclose(found, fitted.predict(signals[0]), atol=1e-6)
+
+
+def test_it_can_be_made_to_believe(fitted, signals, array):
+    told = moved(fitted, wrong(array, 0.03)).set_params(check_positions=False)
+    assert not np.allclose(told.predict(signals[0]), fitted.predict(signals[0]), atol=1e-3)
+
+
+def test_the_positions_of_the_recording_are_believed(fitted, signals, array):
+    other = wrong(array, 0.03)
+    learned_elsewhere = moved(fitted, other)
+    learned_elsewhere.fitted_array_ = other
+    right = moved(learned_elsewhere, array)
+    # no warning, which would be an error here: the signals are this array's
+    assert np.allclose(right.predict(signals[0]), fitted.predict(signals[0]), atol=1e-6)
+
+
+def test_another_number_of_microphones_is_not_compared(fitted, signals, array):
+    fewer = moved(fitted, MicArray(array.positions[:3]))
+    assert fewer.predict(signals[0][:3]).shape == fitted.predict(signals[0]).shape
+
+
+def test_small_errors_are_believed(fitted, signals, array):
+    slightly = moved(fitted, wrong(array, 0.0003))
+    assert slightly.predict(signals[0]).shape == fitted.predict(signals[0]).shape
+
+
+def test_parameter(quick, signals, array):
+    with pytest.raises(InvalidInputError, match="check_positions"):
+        quick(check_positions="yes").fit(signals, array)
