@@ -241,17 +241,17 @@ def _chunks(
         chunk = source.read(_POLL_S)
         if chunk is None:
             return
-        now = clock()
-        if chunk.n_samples or chunk.n_lost:
-            if silent:
-                text = f"Sound comes again after {now - last:.1f} s."
-                chunk = dataclasses.replace(chunk, events=(LiveEvent("stall", text), *chunk.events))
-            last, silent = now, False
-        elif not silent and now - last >= patience_s:
-            silent = True
+        heard, now = bool(chunk.n_samples or chunk.n_lost), clock()
+        if heard and silent:
+            text = f"Sound comes again after {now - last:.1f} s."
+            chunk = dataclasses.replace(chunk, events=(LiveEvent("stall", text), *chunk.events))
+        elif not heard and not silent and now - last >= patience_s:
             text = f"No sound has come from {source.name} for {patience_s:g} s. Waiting."
             chunk = dataclasses.replace(chunk, events=(*chunk.events, LiveEvent("stall", text)))
+            silent = True
         yield chunk if left is None else _shortened(chunk, left)
+        if heard:
+            last, silent = clock(), False  # what tracking took is not the source's silence
 
 
 def _rest(source: Source) -> Iterator[Chunk]:

@@ -110,6 +110,18 @@ def test_silence_of_a_source_is_told_once_and_its_end_too(list_source, session, 
     assert events == ["No sound has come from the list for 2 s. Waiting.", "Sound comes again after 6.0 s."]
 
 
+def test_a_slow_tracker_is_not_taken_for_a_silent_source(list_source, session, chunk, clock):
+    push = session.push
+
+    def slow(samples):
+        clock.now += 5.0
+        return push(samples)
+
+    session.push, told = slow, []
+    follow(list_source([chunk(500), chunk(0), chunk(500), chunk(0)]), session, [told.append], clock=clock)
+    assert kinds(told) == ["start", "end"]
+
+
 def test_a_duration_ends_it_to_the_sample(list_source, session, chunk):
     told = []
     summary = follow(list_source([chunk(450)] * 9), session, [told.append], duration_s=1.0)
