@@ -1,8 +1,8 @@
 """`doatrack fit`: learn from recordings without labels."""
 
 import contextlib
+import os
 import pathlib
-import shutil
 import warnings
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,39 +13,39 @@ from doatrack.cli._arguments import (
     AzimuthOption,
     ChannelsOption,
     ElevationOption,
-    array_beside,
     audio_files,
     missing_array,
     note_ambiguity,
     resolve_array,
 )
-from doatrack.cli._run import Failures, running, say
-from doatrack.exceptions import (
-    ArrayMismatchWarning,
-    AudioFileError,
-    InvalidInputError,
-    ModelFileError,
-    OutputExistsError,
+from doatrack.cli._fit_steps import (
+    check_checkpoint,
+    check_finished,
+    check_target,
+    kept,
+    one_array,
+    readable,
+    remove_checkpoint,
 )
+from doatrack.cli._run import Failures, running, say
+from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
 
 if TYPE_CHECKING:
-    from doatrack.audio import AudioFile
+    from collections.abc import Iterator
+
     from doatrack.geometry import MicArray
 
 __all__ = ["run_fit"]
-
-_CHECKPOINT_FILE = "checkpoint.safetensors"
-_SCRATCH = "doatrack-*"
 
 Region = tuple[float, float] | None
 
 
 def run_fit(
-    paths: Annotated[
-        list[pathlib.Path],
-        typer.Argument(metavar="FOLDER", help="Folders of WAV, FLAC or OGG files of one array, or single files."),
-    ],
     out: Annotated[pathlib.Path, typer.Option(metavar="MODEL", help="The file to write, such as my.safetensors.")],
+    paths: Annotated[
+        list[pathlib.Path] | None,
+        typer.Argument(metavar="FOLDER", help="Folders of WAV, FLAC or OGG files of one array, or single files."),
+    ] = None,
     array: ArrayOption = None,
     start: Annotated[
         str | None,
@@ -73,41 +73,132 @@ def run_fit(
     azimuth: AzimuthOption = None,
     elevation: ElevationOption = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda or cuda:0.")] = "cpu",
+    devices: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Processes that learn together, each on a device of its own.")
+    ] = 1,
+    nodes: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Machines, with this command started on each by torchrun.")
+    ] = 1,
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="32-true, or bf16-mixed: networks in half precision, faster on a GPU.")
+    ] = "32-true",
+    simulate: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Learn from N simulated scenes, new ones in every epoch, instead of recordings."
+        ),
+    ] = None,
+    noise: Annotated[
+        str, typer.Option(metavar="KIND", help="Of simulated scenes: sensor, directional, diffuse, none or mixed.")
+    ] = "sensor",
+    duration: Annotated[float, typer.Option(metavar="S", help="Length of a simulated scene in seconds.")] = 20.0,
+    speech: Annotated[
+        pathlib.Path | None,
+        typer.Option(metavar="DIR", help="Dry speech for simulated scenes. Without it, a synthetic talker."),
+    ] = None,
 ) -> None:
     """Fit a tracker to recordings without labels and write it to one file.
 
     After every epoch the run is kept in MODEL.checkpoint; interrupted at any moment, the same command with --resume
     ends with the same model. A recording that cannot be read is named and left out, and the exit code is 1.
     With --start, partial_fit goes on from learned weights, and nothing is kept before the end.
+    With --devices, several processes learn together, each from batches of the usual size (needs doatrack[scale]).
     """
     checkpoint = out.with_name(f"{out.name}.checkpoint")
-    with running(lambda: _kept(checkpoint) if start is None else "Nothing was written.") as failures:
+    with (
+        _one_voice(),
+        running(lambda: kept(checkpoint) if start is None else "Nothing was written.") as failures,
+    ):
         if start is None:
             tracker = _tracker(encoder or "map", epochs, seed, device)
         else:
             _check_start(encoder, resume)
             tracker = _started(start, device)
+        tracker.set_params(devices=devices, num_nodes=nodes, precision=precision)
+        tracker._hardware().check()
         _set_region(tracker, azimuth, elevation)
-        _check_target(out)
-        _check_finished(out, checkpoint, resume=resume, overwrite=overwrite)
-        _check_checkpoint(checkpoint, resume)
-        recordings = audio_files(paths, channels)
-        chosen = _one_array(recordings, array)
+        check_target(out)
+        check_finished(out, checkpoint, resume=resume, overwrite=overwrite)
+        check_checkpoint(checkpoint, resume)
+        recordings: Any
+        if simulate is None:
+            recordings, chosen = _from_files(paths, channels, array, tracker, failures)
+        else:
+            recordings, chosen = _from_simulation(paths, array, simulate, seed, noise, duration, speech, device)
         if (tracker.azimuth_range_deg, tracker.elevation_range_deg) == (None, None):
             note_ambiguity(chosen)
-        say(f"Reading {len(recordings)} recordings.")
-        readable = _readable(recordings, chosen.n_mics, tracker, failures)
         if start is None:
             say(f"Learning for {tracker.n_epochs} epochs in all.")
-            _fit(tracker, readable, chosen, out, checkpoint)
+            _fit(tracker, recordings, chosen, out, checkpoint)
             n_epochs = tracker.n_epochs
         else:
             n_epochs = epochs or 1
-            _go_on(tracker, readable, chosen, n_epochs).save(out)
+            tracker = _go_on(tracker, recordings, chosen, n_epochs)
+            if _is_first():
+                tracker.save(out)
         left_out = f", {failures.count} left out" if failures.count else ""
-        typer.echo(
-            f"Fitted to {len(readable)} recordings{left_out}, {n_epochs} epoch{'s' * (n_epochs > 1)}. Written: {out}."
+        told = f"{len(recordings)} recordings" if simulate is None else f"{simulate} simulated scenes in each epoch"
+        typer.echo(f"Fitted to {told}{left_out}, {n_epochs} epoch{'s' * (n_epochs > 1)}. Written: {out}.")
+
+
+def _is_first() -> bool:
+    """Return whether this process speaks and writes: the only one, or the first of those that torchrun started."""
+    from doatrack.training import started_outside
+
+    return not started_outside() or os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def _one_voice() -> "Iterator[None]":
+    """Keep what all processes would say to the first one."""
+    if _is_first():
+        yield
+        return
+    with (
+        pathlib.Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
+
+
+def _from_files(
+    paths: list[pathlib.Path] | None, channels: str | None, array: str | None, tracker: Any, failures: Failures
+) -> "tuple[list[Any], MicArray]":
+    """Return the recordings that can be used, and their array."""
+    if not paths:
+        raise InvalidInputError("Give folders of recordings, or --simulate N to learn from simulated scenes.")
+    recordings = audio_files(paths, channels)
+    chosen = one_array(recordings, array)
+    say(f"Reading {len(recordings)} recordings.")
+    return readable(recordings, chosen.n_mics, tracker, failures), chosen
+
+
+def _from_simulation(
+    paths: list[pathlib.Path] | None,
+    array: str | None,
+    n_scenes: int,
+    seed: int,
+    noise: str,
+    duration: float,
+    speech: pathlib.Path | None,
+    device: str,
+) -> "tuple[Any, MicArray]":
+    """Return scenes that are others in every epoch, and their array."""
+    from doatrack.datasets import SimulatedScenes, SpeechFolder
+    from doatrack.simulation import SceneSettings
+
+    if paths:
+        raise InvalidInputError(
+            f"--simulate {n_scenes} learns from simulated scenes alone: leave {paths[0]} out. To learn from both, "
+            "write scenes with 'doatrack simulate' and give both folders."
         )
+    if array is None:
+        raise missing_array("Simulating")
+    chosen = resolve_array(array)
+    talkers = None if speech is None else SpeechFolder(speech)
+    settings = SceneSettings(duration_s=duration, noise=noise)
+    return SimulatedScenes(chosen, settings, n_scenes, seed, talkers, device=device), chosen
 
 
 def _tracker(encoder: str, epochs: int | None, seed: int, device: str) -> Any:
@@ -154,21 +245,21 @@ def _started(start: str, device: str) -> Any:
     return tracker.set_params(device=device, verbose=2, checkpoint=None)
 
 
-def _fit(
-    tracker: Any, recordings: "list[AudioFile]", array: "MicArray", out: pathlib.Path, checkpoint: pathlib.Path
-) -> None:
-    """Fit with a checkpoint and write the model."""
+def _fit(tracker: Any, recordings: Any, array: "MicArray", out: pathlib.Path, checkpoint: pathlib.Path) -> None:
+    """Fit with a checkpoint and write the model, which then knows nothing of where it was fitted."""
     try:
         tracker.set_params(checkpoint=checkpoint).fit(recordings, array)
+        if not _is_first():
+            return
         # a model that is fitted again elsewhere must not find this run
-        tracker.set_params(checkpoint=None).save(out)
+        tracker.set_params(checkpoint=None, devices=1, num_nodes=1).save(out)
     finally:
         with contextlib.suppress(OSError):
             checkpoint.rmdir()  # if it is empty
-    _remove_checkpoint(checkpoint)
+    remove_checkpoint(checkpoint)
 
 
-def _go_on(tracker: Any, recordings: "list[AudioFile]", array: "MicArray", n_epochs: int) -> Any:
+def _go_on(tracker: Any, recordings: Any, array: "MicArray", n_epochs: int) -> Any:
     """Return the tracker after more passes, for another array if need be."""
     if tracker.array_ != array:
         with warnings.catch_warnings():
@@ -178,7 +269,7 @@ def _go_on(tracker: Any, recordings: "list[AudioFile]", array: "MicArray", n_epo
     for epoch in range(n_epochs):
         say(f"Pass {epoch + 1} of {n_epochs}:")
         tracker.partial_fit(recordings)
-    return tracker
+    return tracker.set_params(devices=1, num_nodes=1)
 
 
 def _set_region(tracker: Any, azimuth: Region, elevation: Region) -> None:
@@ -191,88 +282,3 @@ def _set_region(tracker: Any, azimuth: Region, elevation: Region) -> None:
         raise InvalidInputError("--azimuth and --elevation need --encoder map: the paper's encoder points anywhere.")
     search_grid("quasi_uniform", tracker.n_directions, azimuth, elevation)
     tracker.set_params(azimuth_range_deg=azimuth, elevation_range_deg=elevation)
-
-
-def _check_target(out: pathlib.Path) -> None:
-    from doatrack.persistence import read_model_file
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.is_dir():
-        raise InvalidInputError(f"--out {out} must be a file, but it is a folder. Name one: {out}/my.safetensors.")
-    if not (out.exists() or out.is_symlink()):
-        return
-    try:
-        read_model_file(out)
-    except ModelFileError as error:
-        raise OutputExistsError(f"{out} exists and is not a model of doatrack, so it is not written over.") from error
-
-
-def _check_finished(out: pathlib.Path, checkpoint: pathlib.Path, *, resume: bool, overwrite: bool) -> None:
-    """Raise where a finished model would be replaced and nobody asked for it."""
-    if not out.exists() or overwrite or (checkpoint / _CHECKPOINT_FILE).exists():
-        return
-    if resume:
-        raise OutputExistsError(f"{out} is finished: there is no run to go on with. Nothing was done.")
-    raise OutputExistsError(f"{out} exists and is not written over. Choose another name, or replace it: --overwrite.")
-
-
-def _check_checkpoint(folder: pathlib.Path, resume: bool) -> None:
-    begun = (folder / _CHECKPOINT_FILE).exists()
-    if begun and not resume:
-        raise OutputExistsError(
-            f"{folder} keeps a run that was interrupted. Go on with --resume, or delete the folder to start anew."
-        )
-    if resume and not begun:
-        say(f"There is no run to go on with in {folder}: starting anew.")
-
-
-def _one_array(recordings: "list[AudioFile]", given: str | None) -> "MicArray":
-    if given is not None:
-        return resolve_array(given)
-    found = {folder: array_beside(folder / "any") for folder in {recording.path.parent for recording in recordings}}
-    arrays = {array for array in found.values() if array is not None}
-    if not arrays or None in found.values():
-        raise missing_array("Fitting")
-    if len(arrays) > 1:
-        raise InvalidInputError(
-            f"The folders {', '.join(sorted(map(str, found)))} hold recordings of different arrays. Fit one tracker to "
-            "each array."
-        )
-    return arrays.pop()
-
-
-def _readable(recordings: "list[AudioFile]", n_mics: int, tracker: Any, failures: Failures) -> "list[AudioFile]":
-    """Return the recordings that can be read to their end and are long enough; name the others."""
-    from doatrack.audio import Recordings
-    from doatrack.estimators._progress import progress_over
-
-    view = Recordings(recordings, n_mics, tracker.sample_rate)
-    good = []
-    with progress_over(range(len(recordings)), "checking recordings", 1) as indices:
-        for k in indices:
-            with failures.tolerate(recordings[k]):
-                length = sum(block.shape[1] for block in view.blocks(k))
-                if length < tracker.win_length:
-                    needed = tracker.win_length / tracker.sample_rate
-                    raise AudioFileError(
-                        f"{recordings[k]} is too short: {length / tracker.sample_rate:.3f} s instead of {needed:.3f}."
-                    )
-                good.append(recordings[k])
-    if not good:
-        raise AudioFileError(f"None of the {len(recordings)} recordings can be used: nothing was fitted.")
-    return good
-
-
-def _kept(folder: pathlib.Path) -> str:
-    if (folder / _CHECKPOINT_FILE).exists():
-        return f"The last complete epoch is kept in {folder}: the same command with --resume goes on from there."
-    return "No epoch was complete, so nothing is kept."
-
-
-def _remove_checkpoint(folder: pathlib.Path) -> None:
-    """Remove what the run kept, and what killed ones left; the model is written."""
-    (folder / _CHECKPOINT_FILE).unlink(missing_ok=True)
-    for left in folder.glob(_SCRATCH):
-        shutil.rmtree(left, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()

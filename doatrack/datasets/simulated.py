@@ -1,10 +1,12 @@
 """Simulated scenes as a sequence, made when they are asked for."""
 
+import copy
 import operator
 from collections.abc import Sequence
-from typing import overload
+from typing import Self, overload
 
 import numpy as np
+import torch
 
 from doatrack._validation import check_int
 from doatrack.geometry import MicArray
@@ -18,6 +20,9 @@ __all__ = ["SimulatedScenes"]
 class SimulatedScenes(Sequence[Scene]):
     """Scenes that are simulated at each access and not kept, so that any number fits into memory.
 
+    Trackers learn from other ones in every epoch, as in the paper: `tracker.fit(scenes, array)` takes those of
+    `for_epoch(0)`, then of `for_epoch(1)` and so on (and supervised ones their truth).
+
     Parameters
     ----------
     array : MicArray
@@ -27,16 +32,27 @@ class SimulatedScenes(Sequence[Scene]):
         Scene k depends on `seed` and k alone: more scenes leave the first ones as they are.
     speech, noise_source : callable, optional
         As for `doatrack.simulation.simulate_scene`.
+    device : torch.device or str
+        Where responses and convolutions are computed.
+    epoch : int
+        0 is the first; the scenes of each are others.
+
+    Attributes
+    ----------
+    description : str
+        What the scenes are drawn from.
 
     Raises
     ------
     InvalidInputError
-        If `n_scenes` or `seed` is negative or not a whole number.
+        If `n_scenes`, `seed` or `epoch` is negative or not a whole number.
 
     Examples
     --------
     >>> array = MicArray([[0.05, 0, 0], [-0.05, 0, 0], [0, 0.05, 0], [0, 0, 0.05]])
     >>> scenes = SimulatedScenes(array, SceneSettings(duration_s=0.5, rt60_range=(0.2, 0.3)), n_scenes=3, seed=0)
+    >>> bool((scenes.for_epoch(1)[0].waveform == scenes[0].waveform).all())
+    False
     >>> len(scenes), scenes[-1].waveform.shape, len(scenes[:2])
     (3, (4, 8000), 2)
     """
@@ -49,6 +65,9 @@ class SimulatedScenes(Sequence[Scene]):
         seed: int,
         speech: SpeechSource | None = None,
         noise_source: NoiseSource | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        epoch: int = 0,
     ) -> None:
         self.array = array
         self.settings = settings
@@ -56,6 +75,21 @@ class SimulatedScenes(Sequence[Scene]):
         self.seed = check_int("seed", seed, 0)
         self.speech = speech
         self.noise_source = noise_source
+        self.device = device
+        self.epoch = check_int("epoch", epoch, 0)
+
+    @property
+    def description(self) -> str:
+        """What the scenes are drawn from, for runs that are resumed: not the epoch, nor the device."""
+        sources = [type(source).__name__ for source in (self.speech, self.noise_source)]
+        where = self.array.positions.tolist()
+        return f"{self.n_scenes} simulated scenes, seed {self.seed}, {self.settings!r}, {sources}, array {where}"
+
+    def for_epoch(self, epoch: int) -> Self:
+        """Return the scenes of an epoch, as many, counted from 0."""
+        other = copy.copy(self)
+        other.epoch = check_int("epoch", epoch, 0)
+        return other
 
     def __len__(self) -> int:
         return self.n_scenes
@@ -73,5 +107,6 @@ class SimulatedScenes(Sequence[Scene]):
         k = operator.index(index)
         if not -self.n_scenes <= k < self.n_scenes:
             raise IndexError(f"scene {k} of {self.n_scenes} was asked for")
-        seed = int(np.random.SeedSequence([self.seed, k % self.n_scenes]).generate_state(1, np.uint64)[0])
-        return simulate_scene(self.array, self.settings, seed, self.speech, self.noise_source)
+        drawn_from = [self.seed, k % self.n_scenes, *([self.epoch] if self.epoch else [])]
+        seed = int(np.random.SeedSequence(drawn_from).generate_state(1, np.uint64)[0])
+        return simulate_scene(self.array, self.settings, seed, self.speech, self.noise_source, device=self.device)

@@ -291,3 +291,28 @@ def test_a_finished_model_is_replaced_on_request_only(doatrack, original, model,
     assert done.exit_code == 0, done.stderr
     assert "Reading 3 recordings." in done.stderr
     assert out.read_bytes() != model.read_bytes()
+
+
+def test_simulated_scenes_are_learned_from_without_recordings(doatrack, tmp_path):
+    line = ("fit", "--array", "tetrahedron_4", "--simulate", 2, "--duration", 2, "--epochs", 2)
+    result = doatrack(*line, "--out", tmp_path / "my.safetensors")
+    assert result.exit_code == 0, result.stderr
+    assert "Fitted to 2 simulated scenes in each epoch, 2 epochs." in result.stdout
+    assert len(load(tmp_path / "my.safetensors").history_) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--simulate", 2), "Simulating needs the geometry of the microphones"),
+        ((), "Give folders of recordings, or --simulate N"),
+        (("folder", "--simulate", 2, "--array", "tetrahedron_4"), "leave folder out"),
+        (("--simulate", 2, "--precision", "half"), "precision must be one of the known names, got 'half'"),
+    ],
+)
+def test_what_does_not_go_with_simulated_scenes_is_refused(doatrack, tmp_path, arguments, message):
+    result = doatrack("fit", *arguments, "--out", tmp_path / "my.safetensors")
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())

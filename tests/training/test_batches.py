@@ -1,5 +1,6 @@
 """Every recording is visited, silent ones are left out, and a batch says what is padding."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -136,3 +137,44 @@ def test_truth_is_cropped_with_its_frames_and_unknown_in_padding(tmp_path):
 
 def test_without_truth_a_batch_has_none(store):
     assert all(batch.doa is None for batch in epoch(sampler_of(store)))
+
+
+@pytest.mark.parametrize("n_processes", [2, 3])
+def test_shares_of_several_processes_are_the_batches_of_one(store, n_processes):
+    """Nine crops of batches of 2 per process: at the end some processes have none."""
+    options = {"rows_per_step": 4, "chosen_per_step": 2}
+    whole = epoch(sampler_of(store, batch_size=2 * n_processes, **options), seed=5)
+    samplers = [sampler_of(store, batch_size=2, **options).share(r, n_processes) for r in range(n_processes)]
+    shares = [epoch(sampler, seed=5) for sampler in samplers]
+    assert {len(share) for share in shares} == {len(whole)} == {sampler.n_steps for sampler in samplers}
+    for step, batch in enumerate(whole):
+        parts = [share[step] for share in shares]
+        for part in parts:
+            assert torch.equal(part.rows, batch.rows)
+            assert torch.equal(part.chosen, batch.chosen)
+            assert part.features.shape[1:] == batch.features.shape[1:]
+        assert sum(float(part.activity.sum()) for part in parts) == float(batch.activity.sum())
+        assert sum(float(part.valid.sum()) for part in parts) == float(batch.valid.sum())
+        seeds = sorted(s for part in parts if part.valid.any() for s in part.seeds.tolist())
+        assert seeds == sorted(batch.seeds.tolist())
+        for r, part in enumerate(parts):
+            own = slice(r, None, n_processes)
+            if len(batch.features[own]):
+                assert torch.equal(part.features, batch.features[own])
+
+
+def test_a_resident_sampler_gives_the_same_batches_if_there_is_room(store):
+    plain = sampler_of(store)
+    kept = plain.resident("cpu", most_bytes=1e6)
+    assert plain.resident("cpu", most_bytes=10) is plain
+    for a, b in zip(epoch(plain), epoch(kept), strict=True):
+        assert torch.equal(a.features, b.features)
+
+
+def test_samples_of_a_crop_do_not_depend_on_the_others(store):
+    batch = epoch(sampler_of(store))[0]
+    drawn = [torch.rand(3, generator=generator) for generator in batch.generators()]
+    assert len({tuple(d.tolist()) for d in drawn}) == len(batch.features)
+    one = dataclasses.replace(batch, seeds=batch.seeds[1:2])
+    assert torch.equal(torch.rand(3, generator=one.generators()[0]), drawn[1])
+    assert batch.to("cpu").features is batch.features
