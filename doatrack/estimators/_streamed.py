@@ -3,7 +3,7 @@
 import dataclasses
 import warnings
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -121,7 +121,7 @@ class StreamedTracker(TrackerCore):
             parts = [dataclasses.replace(join.push(part), log_likelihood=None) for part in found]
             return FrameEstimates.joined(parts) if parts else self._too_short(recordings, index)
         side = OneSide(self.array_, self.grid_)
-        parts = [self._heard(part, side) for part in found]
+        parts = [_with_small_map(self._heard(part, side)) for part in found]
         return self._smoothed(parts, side) if parts else self._too_short(recordings, index)
 
     def _in_parts(self, recordings: Recordings, index: int) -> Iterator[FrameEstimates]:
@@ -172,3 +172,11 @@ class _Engine:
         times = self._frames.times(len(frames.doa), self._n_frames)
         self._n_frames += len(frames.doa)
         return track_of(times, frames, self._ambiguity)
+
+
+def _with_small_map(frames: FrameEstimates) -> FrameEstimates:
+    """Return the frames with the map in single precision where nothing is lost: most come from it."""
+    if frames.log_likelihood is None:
+        return frames
+    small: Any = frames.log_likelihood.astype(np.float32)
+    return dataclasses.replace(frames, log_likelihood=small) if np.array_equal(small, frames.log_likelihood) else frames

@@ -13,7 +13,7 @@ __all__ = ["smoothed_directions"]
 
 
 def smoothed_directions(
-    log_likelihoods: Sequence[NDArray[np.float64]], activities: Sequence[NDArray[np.bool_]], transition: Transition
+    log_likelihoods: Sequence[NDArray[np.floating]], activities: Sequence[NDArray[np.bool_]], transition: Transition
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return directions and concentrations of `grid_smoother` for a recording given in parts.
 
@@ -23,7 +23,8 @@ def smoothed_directions(
     Parameters
     ----------
     log_likelihoods : sequence of ndarray of shape (n_frames, n_directions)
-        As in `grid_filter`, of successive parts of at least one frame.
+        As in `grid_filter`, of successive parts of at least one frame; single precision is kept as it is and computed
+        with in double precision.
     activities : sequence of bool array of shape (n_frames,)
     transition : Transition
 
@@ -48,12 +49,14 @@ def smoothed_directions(
     """
     before: list[NDArray[np.float64] | None] = [None]
     for part, active in zip(log_likelihoods[:-1], activities[:-1], strict=True):
-        states, _ = forward_states(weighted_evidence(part, transition, active)[0], transition, before[-1])
+        states, _ = forward_states(
+            weighted_evidence(part.astype(np.float64), transition, active)[0], transition, before[-1]
+        )
         before.append(states[-1].copy())
     found = []
     later: NDArray[np.float64] | None = None  # what all later frames say of the state of the next one
     for part, active, known in zip(reversed(log_likelihoods), reversed(activities), reversed(before), strict=True):
-        evidence, _ = weighted_evidence(part, transition, active)
+        evidence, _ = weighted_evidence(part.astype(np.float64), transition, active)
         posterior, _ = forward_states(evidence, transition, known)
         for frame in range(len(evidence) - 1, -1, -1):
             message = np.ones_like(posterior[0]) if later is None else rescale(transition.backward(later), transition)
