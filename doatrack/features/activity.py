@@ -53,7 +53,7 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
     blocks = waveform[:, : n_blocks * size].reshape(len(waveform), n_blocks, size)
     window, bands = _band_tables(size, sample_rate)
     spectra = torch.fft.rfft(blocks * window)
-    return torch.view_as_real(spectra).square().sum(dim=-1).mean(dim=0) @ bands
+    return torch.view_as_real(spectra).square().mean(dim=0).sum(dim=-1) @ bands
 
 
 @functools.lru_cache(maxsize=8)
