@@ -4,7 +4,7 @@ from torch import Tensor
 
 __all__ = ["SnapshotHistory"]
 
-_SPARE = 0.25  # of the capacity, so that moving what is kept to the front is rare
+_SPARE = 1.0  # of what is kept, so that moving it to the front is rare, and needs no second buffer
 
 
 class SnapshotHistory:
