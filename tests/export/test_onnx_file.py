@@ -72,6 +72,16 @@ def test_concentrations_and_maps_are_those_of_the_tracker(exported):
     np.testing.assert_allclose(run(path, feeds_of(srp, signals))["srp_map"], srp.predict_map(signals), atol=1e-5)
 
 
+def test_a_stream_needs_the_frames_of_the_context(exported):
+    tracker, signals, path = exported("map")
+    context = graph_of(tracker).context
+    whole = feeds_of(tracker, signals)["correlations"]
+    late = run(path, {"correlations": whole[:, 12 - context :]})["log_posterior"][:, context:]
+    np.testing.assert_allclose(late, run(path, {"correlations": whole})["log_posterior"][:, 12:], atol=1e-3)
+    forgetful = run(path, {"correlations": whole[:, 12:]})["log_posterior"]
+    assert np.abs(forgetful[:, 0] - late[:, 0]).max() > 1e-3
+
+
 def test_only_standard_operators_of_the_stated_version(exported):
     model = onnx.load(exported("paper")[2])
     assert [(one.domain, one.version) for one in model.opset_import] == [("", OPSET)]
@@ -94,7 +104,7 @@ def test_the_metadata_is_what_a_program_needs(exported):
     assert (known["sample_rate"], known["win_length"], known["hop_length"]) == (16000, 4096, 3072)
     assert known["time_pooling"] == 1
     assert known["context_frames"] == 9
-    assert known["map_scale"] == 600
+    assert known["map_scale"] == tracker._runtime().map_scale
 
 
 def weight_bytes(path):
