@@ -16,13 +16,13 @@ from doatrack.estimators._core import TrackerCore
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._frame_source import FrameHead, FrameSource
 from doatrack.estimators._one_side import OneSide, what_is_ambiguous
-from doatrack.estimators._online_join import FilterJoin, NoJoin, OnlineJoin
-from doatrack.estimators._several_sources import track_of
+from doatrack.estimators._online_join import FilterJoin, NoJoin, OnlineJoin, SeveralJoin, SourcesJoin
+from doatrack.estimators._several_sources import peaks_of_frames, track_of
 from doatrack.estimators._smoothing import Smoothing, check_smoothing, log_likelihood_of
 from doatrack.exceptions import InvalidInputError, LookAheadWarning
 from doatrack.geometry import Ambiguity
 from doatrack.streaming import Stream
-from doatrack.tracking import MultiTrack, Track
+from doatrack.tracking import MultiTrack, SourceLinker, Track
 from doatrack.tracking.smoother_by_parts import smoothed_directions
 
 __all__ = ["StreamedTracker"]
@@ -87,15 +87,15 @@ class StreamedTracker(TrackerCore):
 
     def _head_for(self, smoothing: Literal["filter"] | None) -> FrameHead:
         """Return what makes frames for a track with this smoothing."""
-        return self._head(maps=smoothing is not None, only_maps=True)
+        return self._head(maps=smoothing is not None or self._follows_several(), only_maps=True)
 
     def _join(self, smoothing: Literal["filter"] | None) -> OnlineJoin:
         """Return what joins frames as they come, as `_one_source` joins those of a recording."""
-        if self._sources_from_maps and self.n_sources > 1:
-            raise InvalidInputError(
-                f"stream() follows one source, got n_sources={self.n_sources}. Set it to 1, or use track(), which "
-                "follows several in a recording."
-            )
+        if self._follows_several():
+            if smoothing is not None:
+                return SourcesJoin(self._transition(own_grid=True), self.n_sources)
+            peaks, link = self._peaks(), SourceLinker(self.n_sources)
+            return SeveralJoin(lambda frames: peaks_of_frames(frames, self.grid_, peaks, link), self.n_sources)
         side = OneSide(self.array_, self.grid_)
         if smoothing is None:
             return NoJoin(lambda frames: self._believed(side.of_directions(frames), None))
@@ -113,7 +113,7 @@ class StreamedTracker(TrackerCore):
     def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
         """Return the frames of one recording; joined part by part, so that maps of a long one need little memory."""
         check_smoothing(smoothing)
-        if smoothing is None or (self._sources_from_maps and self.n_sources > 1):
+        if smoothing is None or self._follows_several():
             return super()._joined(recordings, index, smoothing)
         found = self._in_parts(recordings, index)
         if smoothing == "filter":
@@ -125,7 +125,8 @@ class StreamedTracker(TrackerCore):
         return self._smoothed(parts, side) if parts else self._too_short(recordings, index)
 
     def _in_parts(self, recordings: Recordings, index: int) -> Iterator[FrameEstimates]:
-        source = FrameSource(self._feature_stream(), lambda: self._head_for("filter"), prompt=False)
+        tracker = self._believing(recordings, index)
+        source = FrameSource(tracker._feature_stream(), lambda: tracker._head_for("filter"), prompt=False)
         for block in recordings.blocks(index):
             yield from (part for part in source.push(block) if isinstance(part, FrameEstimates))
         yield from (part for part in source.finish() if isinstance(part, FrameEstimates))
