@@ -16,12 +16,12 @@ from doatrack.estimators._claims import believed, name_of
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._frame_source import FrameHead, FrameSource
 from doatrack.estimators._one_side import OneSide
-from doatrack.estimators._several_sources import follow_sources, peaks_of_frames
+from doatrack.estimators._several_sources import follow_sources, peaks_of_frames, separated_sources
 from doatrack.estimators._smoothing import Smoothing, check_smoothing, join_frames, transition_of
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import WINDOWS, FeatureStream, FrameSettings
-from doatrack.geometry import DirectionGrid, MicArray
-from doatrack.tracking import MotionModel, SwitchingMotion, Transition
+from doatrack.geometry import DirectionGrid, MicArray, SeparatedPeaks
+from doatrack.tracking import MotionModel, SourceLinker, SwitchingMotion, Transition
 
 __all__ = ["TrackerCore"]
 
@@ -66,14 +66,21 @@ class TrackerCore(BaseEstimator):
     def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
         """Return the frames of one recording, joined by the motion model where that is wanted."""
         check_smoothing(smoothing)
-        several = self._sources_from_maps and self.n_sources > 1
+        several = self._follows_several()
         maps = several or smoothing is not None
         frames = self._collected(recordings, index, lambda tracker: tracker._head(maps=maps, only_maps=maps))
         if not several:
             return self._believed(self._one_source(frames, smoothing), smoothing)
         if smoothing is None:
-            return peaks_of_frames(frames, self.grid_, self.n_sources, refine=getattr(self, "refine", True))
+            return peaks_of_frames(frames, self.grid_, self._peaks(), SourceLinker(self.n_sources))
         return follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
+
+    def _follows_several(self) -> bool:
+        return self._sources_from_maps and self.n_sources > 1
+
+    def _peaks(self) -> SeparatedPeaks:
+        """Return what finds several sources in a frame's map."""
+        return separated_sources(self.grid_, self.n_sources, refine=getattr(self, "refine", True))
 
     def _one_source(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
         """Return the frames of one source, joined where that is wanted, with the uncertainty that is claimed."""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from doatrack.distributions import credible_angle
 from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._several_sources import filtered_sources, lost_sources
 from doatrack.estimators._smoothing import log_likelihood_of
-from doatrack.tracking import OnlineFilter, Transition, posterior_directions
+from doatrack.tracking import OnlineFilter, OnlineSources, Transition, posterior_directions
 
-__all__ = ["FilterJoin", "NoJoin", "OnlineJoin"]
+__all__ = ["FilterJoin", "NoJoin", "OnlineJoin", "SeveralJoin", "SourcesJoin"]
 
 _Step = Callable[[FrameEstimates], FrameEstimates]
 
@@ -84,3 +85,46 @@ class FilterJoin:
         doa, concentration = posterior_directions(posterior, self._filter.transition.grid)
         angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
         return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle)
+
+
+class SeveralJoin:
+    """Several sources in each frame as they are heard; in lost ones they are nowhere.
+
+    Parameters
+    ----------
+    find : callable
+        From frames to those of the sources.
+    n_sources : int
+    """
+
+    def __init__(self, find: _Step, n_sources: int) -> None:
+        self._find, self._n_sources = find, n_sources
+
+    def push(self, frames: FrameEstimates) -> FrameEstimates:
+        return self._find(frames)
+
+    def lost(self, n_frames: int) -> FrameEstimates:
+        unknown = np.full((n_frames, self._n_sources), np.nan)
+        return lost_sources(np.repeat(unknown[..., None], 3, axis=-1), unknown)
+
+
+class SourcesJoin:
+    """One filter for each of several sources; lost frames are predicted from those before.
+
+    Parameters
+    ----------
+    transition : Transition
+    n_sources : int
+    """
+
+    def __init__(self, transition: Transition, n_sources: int) -> None:
+        self._sources = OnlineSources(transition, n_sources)
+
+    def push(self, frames: FrameEstimates) -> FrameEstimates:
+        return filtered_sources(frames, self._sources)
+
+    def lost(self, n_frames: int) -> FrameEstimates:
+        posterior = self._sources.predict(n_frames)
+        doa, concentration = posterior_directions(posterior, self._sources.transition.grid)
+        rows = np.minimum(np.arange(n_frames), len(doa) - 1)
+        return lost_sources(doa[rows], concentration[rows])

@@ -16,15 +16,24 @@ from doatrack.geometry import Ambiguity, DirectionGrid, SeparatedPeaks
 from doatrack.metrics import ospa_deg
 from doatrack.tracking import (
     MultiTrack,
+    OnlineSources,
+    SourceLinker,
     Track,
     Transition,
-    link_sources,
     posterior_directions,
-    sources_filter,
     sources_smoother,
 )
 
-__all__ = ["follow_sources", "peaks_of_frames", "score_sources", "sources_at", "track_of"]
+__all__ = [
+    "filtered_sources",
+    "follow_sources",
+    "lost_sources",
+    "peaks_of_frames",
+    "score_sources",
+    "separated_sources",
+    "sources_at",
+    "track_of",
+]
 
 _SEPARATION = math.radians(20)
 _PART_RADIUS = math.radians(30)
@@ -38,21 +47,33 @@ _LEAST_CONTRAST = 1.5
 simulated scenes of two talkers; a common factor on maps does not change it."""
 
 
-def peaks_of_frames(frames: FrameEstimates, grid: DirectionGrid, n_sources: int, *, refine: bool) -> FrameEstimates:
+def separated_sources(grid: DirectionGrid, n_sources: int, *, refine: bool) -> SeparatedPeaks:
+    """Return what finds the highest peaks of maps that are far enough apart for two sources."""
+    return SeparatedPeaks(grid, n_sources, _SEPARATION, refine=refine)
+
+
+def peaks_of_frames(
+    frames: FrameEstimates, grid: DirectionGrid, find: SeparatedPeaks, link: SourceLinker
+) -> FrameEstimates:
     """Return the highest separated peaks of each frame's map as sources, linked so that they keep their numbers.
 
     The components of the posterior are its parts around the peaks (equation 26): their concentrations are those of
     the parts, unknown where the estimator knows none.
     """
-    maps = torch.from_numpy(_maps(frames))
-    peaks = SeparatedPeaks(grid, n_sources, _SEPARATION, refine=refine)(maps.float())
+    peaks = find(torch.from_numpy(_maps(frames)).float())
     doa = peaks.doa.double().numpy()
     doa /= np.linalg.norm(doa, axis=-1, keepdims=True)
-    return sources_at(frames, grid, doa, found=torch.isfinite(peaks.height).numpy(), index=peaks.index)
+    return sources_at(frames, grid, doa, link, found=torch.isfinite(peaks.height).numpy(), index=peaks.index)
 
 
 def sources_at(
-    frames: FrameEstimates, grid: DirectionGrid, doa: NDArray[np.float64], *, found: NDArray[np.bool_], index: Tensor
+    frames: FrameEstimates,
+    grid: DirectionGrid,
+    doa: NDArray[np.float64],
+    link: SourceLinker,
+    *,
+    found: NDArray[np.bool_],
+    index: Tensor,
 ) -> FrameEstimates:
     """Return sources in directions (n_frames, n_sources, 3), linked so that they keep their numbers.
 
@@ -62,7 +83,7 @@ def sources_at(
     concentration = GridMixture(posterior, index, _PART_RADIUS).components.concentration.numpy()
     concentration = np.where(np.isnan(frames.concentration)[:, None], np.nan, concentration)
     active = _activity(frames, grid, doa) & found
-    order = link_sources(doa, active)
+    order = link(doa, active)
     columns = (np.take_along_axis(values, order, axis=1) for values in (concentration, active))
     return _several(frames, np.take_along_axis(doa, order[..., None], axis=1), *columns)
 
@@ -71,10 +92,26 @@ def follow_sources(
     frames: FrameEstimates, transition: Transition, n_sources: int, smoothing: Smoothing
 ) -> FrameEstimates:
     """Return the sources given the frames before, or all, by one filter or smoother for each."""
-    follow = sources_filter if smoothing == "filter" else sources_smoother
+    if smoothing == "filter":
+        return filtered_sources(frames, OnlineSources(transition, n_sources))
     heard = _SHARE * _maps(frames)
-    doa, concentration = posterior_directions(follow(heard, transition, n_sources, frames.activity), transition.grid)
+    posterior = sources_smoother(heard, transition, n_sources, frames.activity)
+    doa, concentration = posterior_directions(posterior, transition.grid)
     return _several(frames, doa, concentration, _activity(frames, transition.grid, doa))
+
+
+def filtered_sources(frames: FrameEstimates, online: OnlineSources) -> FrameEstimates:
+    """Return the sources of the next frames given the frames before."""
+    posterior = online.update(_SHARE * _maps(frames), frames.activity)
+    doa, concentration = posterior_directions(posterior, online.transition.grid)
+    return _several(frames, doa, concentration, _activity(frames, online.transition.grid, doa))
+
+
+def lost_sources(doa: NDArray[np.float64], concentration: NDArray[np.float64]) -> FrameEstimates:
+    """Return sources (n_frames, n_sources, 3) of frames that were lost."""
+    unknown = np.full(len(doa), np.nan)
+    nothing = FrameEstimates(doa, unknown, unknown, np.zeros(len(doa), dtype=bool), unknown)
+    return _several(nothing, doa, concentration, np.zeros(doa.shape[:2], dtype=bool))
 
 
 def track_of(times: NDArray[np.float64], frames: FrameEstimates, ambiguity: Ambiguity) -> Track | MultiTrack:

@@ -11,11 +11,13 @@ from doatrack._validation import check_choice
 from doatrack.audio.recordings import Recordings
 from doatrack.estimators._covariance_map import CovarianceMapTracker, CovarianceTables, MapMaximum
 from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._frame_source import FrameHead
+from doatrack.estimators._online_join import OnlineJoin, SeveralJoin
 from doatrack.estimators._several_sources import sources_at
 from doatrack.estimators._smoothing import Smoothing
 from doatrack.features import explained_share, likelihood_gain
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
-from doatrack.tracking import MotionModel
+from doatrack.tracking import MotionModel, SourceLinker
 
 __all__ = ["DML"]
 
@@ -166,9 +168,25 @@ class DML(CovarianceMapTracker):
     def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
         if smoothing is not None or self.n_sources == 1:
             return super()._joined(recordings, index, smoothing)
-        frames = self._collected(recordings, index, lambda dml: MapMaximum(dml, dml._likeliest_set, maps=True))
+        frames = self._collected(recordings, index, lambda tracker: tracker._head_for(None))
+        return self._linked(frames, SourceLinker(self.n_sources))
+
+    def _linked(self, frames: FrameEstimates, link: SourceLinker) -> FrameEstimates:
+        """Return the sources that were found together, as those of frame after frame."""
         nearest = torch.from_numpy(self.grid_.nearest(frames.doa))
-        return sources_at(frames, self.grid_, frames.doa, found=np.ones(nearest.shape, dtype=bool), index=nearest)
+        found = np.ones(nearest.shape, dtype=bool)
+        return sources_at(frames, self.grid_, frames.doa, link, found=found, index=nearest)
+
+    def _head_for(self, smoothing: Literal["filter"] | None) -> FrameHead:
+        if smoothing is not None or self.n_sources == 1:
+            return super()._head_for(smoothing)
+        return MapMaximum(self, self._likeliest_set, maps=True)
+
+    def _join(self, smoothing: Literal["filter"] | None) -> OnlineJoin:
+        if smoothing is not None or self.n_sources == 1:
+            return super()._join(smoothing)
+        link = SourceLinker(self.n_sources)
+        return SeveralJoin(lambda frames: self._linked(frames, link), self.n_sources)
 
     def _likeliest_set(self, values: Tensor, covariance: Tensor, tables: CovarianceTables) -> Tensor:
         """Return the directions (n_frames, n_sources, 3) of the highest likelihood, by alternating projection."""

@@ -9,9 +9,9 @@ from doatrack._validation import check_int
 from doatrack.tracking._recursions import forward_states, to_directions, weighted_evidence
 from doatrack.tracking.transition import Transition
 
-__all__ = ["OnlineFilter"]
+__all__ = ["MOST_PREDICTED", "OnlineFilter"]
 
-_MOST_PREDICTED = 1000
+MOST_PREDICTED = 1000
 """Frames that are predicted one by one in a gap: 3 minutes at the usual hop. A longer one adds nothing but work."""
 
 
@@ -72,7 +72,7 @@ class OnlineFilter:
         ndarray of shape (min(n_frames, 1000), n_directions)
             After 1000 frames the last row stands for all that follow.
         """
-        count = min(check_int("n_frames", n_frames, 0), _MOST_PREDICTED)
+        count = min(check_int("n_frames", n_frames, 0), MOST_PREDICTED)
         if count == 0:
             return np.zeros((0, self.transition.n_directions))
         return self.update(np.zeros((count, self.transition.n_directions)))

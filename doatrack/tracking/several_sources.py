@@ -12,9 +12,10 @@ from doatrack.metrics import angular_error
 from doatrack.tracking._recursions import check_activity, safe_log
 from doatrack.tracking.grid_filter import grid_smoother, posterior_directions
 from doatrack.tracking.observations import robust_log_likelihood
+from doatrack.tracking.online import MOST_PREDICTED
 from doatrack.tracking.transition import Transition
 
-__all__ = ["link_sources", "sources_filter", "sources_smoother"]
+__all__ = ["OnlineSources", "SourceLinker", "link_sources", "sources_filter", "sources_smoother"]
 
 _HEARD_SHARE = 0.9  # how often a source is in a frame that holds sound: pauses and masking must not move its track
 _N_ROUNDS = 2
@@ -70,17 +71,80 @@ def sources_filter(
     >>> bool((doa[2:, 0] @ doa[1, 0] > 0.99).all() and (doa[2:, 1] @ doa[1, 1] > 0.99).all())
     True
     """
-    heard = _Heard(log_likelihood, transition, n_sources, activity, min_separation)
-    states = [transition.initial] * heard.n_sources
-    places: list[NDArray[np.float64] | None] = [None] * heard.n_sources
-    rows = []
-    for frame, weight in enumerate(heard.activity):
-        if frame > 0:
-            states = [transition.forward(state) for state in states]
-        if weight > 0:
-            states, places = heard.update(frame, states, places)
-        rows.append([_directions_of(state, transition) for state in states])
-    return safe_log(np.array(rows))
+    online = OnlineSources(transition, n_sources, min_separation=min_separation)
+    return online.update(log_likelihood, activity)
+
+
+class OnlineSources:
+    """`sources_filter` for frames that come one after the other: the same answers, in bounded memory.
+
+    Parameters
+    ----------
+    transition, n_sources, min_separation
+        As in `sources_filter`.
+
+    Examples
+    --------
+    >>> from doatrack.geometry import DirectionGrid
+    >>> from doatrack.tracking import MotionModel
+    >>> grid = DirectionGrid.quasi_uniform(500)
+    >>> transition = MotionModel().transition(grid, step_s=0.2)
+    >>> front, left = grid.directions @ [1.0, 0, 0], grid.directions @ [0, 1.0, 0]
+    >>> heard = np.stack([50 * np.maximum(front, left - 0.05 * (-1) ** frame) for frame in range(4)])
+    >>> online = OnlineSources(transition, n_sources=2)
+    >>> parts = [online.update(heard[:1]), online.update(heard[1:])]
+    >>> bool(np.array_equal(np.concatenate(parts), sources_filter(heard, transition, n_sources=2)))
+    True
+    """
+
+    def __init__(self, transition: Transition, n_sources: int, *, min_separation: float = math.radians(25)) -> None:
+        self.transition, self._min_separation = transition, min_separation
+        self.n_sources = check_int("n_sources", n_sources, 1)
+        self._states: list[Any] | None = None
+        self._places: list[Any] = [None] * self.n_sources
+
+    def update(self, log_likelihood: ArrayLike, activity: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the log posteriors (n_frames, n_sources, n_directions) of the next frames, given what came before.
+
+        Parameters
+        ----------
+        log_likelihood, activity
+            As in `sources_filter`.
+
+        Raises
+        ------
+        InvalidInputError
+            As in `sources_filter`; what was known before stays.
+        """
+        heard = _Heard(log_likelihood, self.transition, self.n_sources, activity, self._min_separation)
+        rows = []
+        for frame, weight in enumerate(heard.activity):
+            states = self._moved()
+            if weight > 0:
+                states, self._places = heard.update(frame, states, self._places)
+            self._states = states
+            rows.append([_directions_of(state, self.transition) for state in states])
+        return safe_log(np.array(rows).reshape(len(rows), self.n_sources, self.transition.n_directions))
+
+    def predict(self, n_frames: int) -> NDArray[np.float64]:
+        """Return the log posteriors of the next frames, of which nothing is heard.
+
+        Parameters
+        ----------
+        n_frames : int
+
+        Returns
+        -------
+        ndarray of shape (min(n_frames, 1000), n_sources, n_directions)
+            After 1000 frames the last row stands for all that follow.
+        """
+        count = min(check_int("n_frames", n_frames, 0), MOST_PREDICTED)
+        return self.update(np.zeros((count, self.transition.n_directions)), np.zeros(count))
+
+    def _moved(self) -> list[Any]:
+        if self._states is None:
+            return [self.transition.initial] * self.n_sources
+        return [self.transition.forward(state) for state in self._states]
 
 
 def sources_smoother(
@@ -166,19 +230,42 @@ def link_sources(doa: ArrayLike, present: ArrayLike | None = None) -> NDArray[np
     >>> link_sources([[front, left], [left, front], [front, left]]).tolist()
     [[0, 1], [1, 0], [0, 1]]
     """
-    table = check_unit_vectors("doa", check_array("doa", doa, ("n_frames", "n_sources", 3)))
-    n_frames, n_sources, _ = table.shape
-    worth = np.ones((n_frames, n_sources)) if present is None else check_array("present", present, table.shape[:2])
-    places = np.full((n_sources, 3), np.nan)
-    order = np.zeros((n_frames, n_sources), dtype=np.int64)
-    for frame, directions in enumerate(table):
-        cost = np.minimum(angular_error(places[:, None], directions[None]), _FAR)
-        # a source that was not heard yet takes what is new
-        cost = np.where(np.isnan(cost), _FAR / 2, cost)
-        order[frame] = linear_sum_assignment(np.where(worth[frame] > 0, cost, _FAR))[1]
-        fresh = worth[frame, order[frame]] > 0
-        places[fresh] = directions[order[frame]][fresh]
-    return order
+    table = check_array("doa", doa, ("n_frames", "n_sources", 3))
+    return SourceLinker(table.shape[1])(table, present)
+
+
+class SourceLinker:
+    """`link_sources` for frames that come one after the other.
+
+    Parameters
+    ----------
+    n_sources : int
+
+    Examples
+    --------
+    >>> link = SourceLinker(2)
+    >>> [link([frame]).tolist() for frame in ([[1.0, 0, 0], [0, 1.0, 0]], [[0, 1.0, 0], [1.0, 0, 0]])]
+    [[[0, 1]], [[1, 0]]]
+    """
+
+    def __init__(self, n_sources: int) -> None:
+        self._places = np.full((n_sources, 3), np.nan)
+
+    def __call__(self, doa: ArrayLike, present: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Return which direction of each of the next frames belongs to which source, as `link_sources` does."""
+        n_sources = len(self._places)
+        table = check_unit_vectors("doa", check_array("doa", doa, ("n_frames", n_sources, 3)))
+        n_frames = len(table)
+        worth = np.ones((n_frames, n_sources)) if present is None else check_array("present", present, table.shape[:2])
+        order = np.zeros((n_frames, n_sources), dtype=np.int64)
+        for frame, directions in enumerate(table):
+            cost = np.minimum(angular_error(self._places[:, None], directions[None]), _FAR)
+            # a source that was not heard yet takes what is new
+            cost = np.where(np.isnan(cost), _FAR / 2, cost)
+            order[frame] = linear_sum_assignment(np.where(worth[frame] > 0, cost, _FAR))[1]
+            fresh = worth[frame, order[frame]] > 0
+            self._places[fresh] = directions[order[frame]][fresh]
+        return order
 
 
 class _Heard:

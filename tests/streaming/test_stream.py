@@ -232,7 +232,25 @@ def test_streams_of_one_tracker_do_not_share_anything(fitted, sound):
     assert pickle.dumps(tracker) == before
 
 
-def test_several_sources_are_refused_for_now(fitted):
-    tracker = copy.copy(fitted["srp"]).set_params(n_sources=2)
-    with pytest.raises(InvalidInputError, match="follows one source, got n_sources=2"):
-        tracker.stream()
+@pytest.mark.parametrize("smoothing", [None, "filter"])
+@pytest.mark.parametrize("name", ["srp", "map", "dml"])
+def test_several_sources_are_followed_too(fitted, sound, name, smoothing):
+    from doatrack import DML
+
+    signal = sound(9000)
+    small = {"win_length": WIN, "hop_length": HOP, "snapshot_length": 128, "snapshot_hop": 64}
+    tracker = (
+        copy.copy(fitted[name]) if name != "dml" else DML(n_directions=200, **small).fit(signal, fitted["srp"].array_)
+    )
+    tracker.set_params(n_sources=2, causal=True)
+    stream = tracker.stream(smoothing)
+    tracks = [stream.push(chunk) for chunk in chunks_of(signal, [2000, 0, 3500, 700])] + [stream.finish()]
+    track = tracker.track(signal, smoothing)
+    assert np.array_equal(joined(tracks, "times"), track.times)
+    assert np.array_equal(joined(tracks, "activity"), track.activity)
+    assert np.abs(joined(tracks, "doa") - track.doa).max() <= 1e-5
+    lost = tracker.stream(smoothing)
+    parts = [lost.push(signal[:, :3000]), lost.gap(2000), lost.push(signal[:, 5000:])]
+    assert joined(parts, "doa").shape == track.doa.shape
+    first = np.arange(track.n_frames) * HOP
+    assert not joined(parts, "activity")[(first < 5000) & (first + WIN > 3000)].any()
