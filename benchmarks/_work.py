@@ -1,5 +1,8 @@
 """The least work of each method, in floating-point operations and bytes, for the floor beside each figure."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -43,9 +46,11 @@ def music_work(tracker: MUSIC) -> tuple[float, float]:
     return flop, 4 * (n_mics * tracker.hop_length + n_directions)
 
 
-def map_product_share(tracker: SRPPHAT, peak_flops: float, seconds_of: object, n_frames: int = 64) -> float:
+def map_product_share(
+    tracker: SRPPHAT, peak_flops: float, seconds_of: Callable[[Callable[[], Any]], float], n_frames: int = 64
+) -> float:
     """Return the speed of the map product of some frames as a share of a measured peak."""
     steering = tracker._runtime().steering
     values = torch.randn(n_frames, steering.n_in)
-    seconds = seconds_of(lambda: steering(values))  # type: ignore[operator]
+    seconds = seconds_of(lambda: steering(values))
     return n_frames * map_flop(steering) / seconds / peak_flops
