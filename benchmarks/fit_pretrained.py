@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 import torch
-from random_arrays import NOISES, random_array
+from _scenes import NOISES, random_array
 
 from doatrack import MicArray, PhysicsVAETracker, load
 from doatrack.datasets import ScoredSet, SimulatedScenes, SpeechFolder, write_scored_set

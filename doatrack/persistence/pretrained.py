@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="2703f4ee421ec7a0c2f405d443ea6335debf5241e77659fd23d1ed2382578633",
+        sha256="fa3c1ef5dc411a52bdde9dbb05635b3e3ffd0a486b3f105cfc7aa6cd0f4278f1",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
