@@ -268,3 +268,14 @@ def test_the_page_about_onnx_names_the_command_and_has_a_place_for_its_table():
     page = (FOLDER.parent / "docs" / "onnx.md").read_text(encoding="utf-8")
     assert "python benchmarks/onnx_int8.py" in page
     assert page.count("<!-- onnx:start -->") == page.count("<!-- onnx:end -->") == 1
+
+
+def test_the_profile_of_an_epoch_names_every_stage(benchmark_module, tmp_path):
+    line = ["--scenes", "2", "--duration", "2", "--array", "tetrahedron_4", "--encoder", "map"]
+    benchmark_module("epoch_profile").main([*line, "--json", str(tmp_path / "figures.json")])
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert set(figures["seconds"]) == {
+        *("simulation", "features", "targets", "data", "forward", "backward", "optimiser"),
+    }
+    assert min(figures["seconds"].values()) > 0
+    assert figures["n_steps"] == 1

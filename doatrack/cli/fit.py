@@ -143,7 +143,7 @@ def run_fit(
 
 def _is_first() -> bool:
     """Return whether this process speaks and writes: the only one, or the first of those that torchrun started."""
-    from doatrack.training import started_outside
+    from doatrack.training.launch import started_outside
 
     return not started_outside() or os.environ.get("RANK", "0") == "0"
 

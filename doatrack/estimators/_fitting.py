@@ -9,7 +9,8 @@ from torch import nn
 from doatrack._validation import check_choice, check_int
 from doatrack.estimators._course import Course
 from doatrack.exceptions import InvalidInputError
-from doatrack.training import PRECISIONS, Processes, join_processes, launch
+from doatrack.training import PRECISIONS, Processes
+from doatrack.training.launch import join_processes, launch
 
 __all__ = ["Hardware", "check_device", "run"]
 

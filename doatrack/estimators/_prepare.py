@@ -31,7 +31,9 @@ class Truth(Protocol):
 class Targets(Protocol):
     """Distributions to be learned, computed from the features of whole recordings."""
 
-    n_directions: int
+    @property
+    def n_directions(self) -> int:
+        """The number of candidate directions."""
 
     def write(self, store: FeatureStore, targets: FeatureStore) -> None:
         """Write those of every recording of a store, (n_frames, 1, n_directions)."""

@@ -16,6 +16,10 @@ class Task:
 
     _processes: Processes = Processes()
 
+    def __call__(self, batch: Batch, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Return what is minimised, and a record of floats."""
+        raise NotImplementedError
+
     def begin(self, processes: Processes) -> None:
         """Move to the device of these processes, and divide by the number of frames of all."""
         self._processes = processes

@@ -2,8 +2,6 @@
 
 from doatrack.training.batches import Batch, CropSampler
 from doatrack.training.checkpoint import Checkpoint
-from doatrack.training.fabric_processes import FabricProcesses
-from doatrack.training.launch import join_processes, launch, started_outside
 from doatrack.training.loop import Callback, TrainingLoop, exponential_decay
 from doatrack.training.losses import LossTerms, motion_log_transition, physics_loss, to_time_axis, variational_loss
 from doatrack.training.processes import PRECISIONS, Loss, Processes
@@ -22,7 +20,6 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "CropSampler",
-    "FabricProcesses",
     "Loss",
     "LossTerms",
     "Processes",
@@ -31,15 +28,12 @@ __all__ = [
     "expected_log_probs",
     "exponential_decay",
     "interpolate_frames",
-    "join_processes",
-    "launch",
     "masked_physics_loss",
     "mixture_physics_loss",
     "motion_log_transition",
     "physics_loss",
     "several_sources_loss",
     "source_masks",
-    "started_outside",
     "to_time_axis",
     "variational_loss",
 ]

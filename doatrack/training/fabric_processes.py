@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -63,7 +64,8 @@ class FabricProcesses(Processes):
                 strategy=strategy,
                 plugins=[environment_of()] if own else None,
             )
-            self._fabric.launch()
+            if "LT_CLI_USED" not in os.environ:  # "fabric run" has launched by now, and allows it once
+                self._fabric.launch()
         if self._fabric.world_size != devices * num_nodes:
             raise InvalidInputError(
                 f"devices={devices} and num_nodes={num_nodes} make {devices * num_nodes} processes, but "
@@ -144,8 +146,8 @@ def _fabric() -> tuple[Any, Any, Any]:
     """Return what is needed of lightning-fabric."""
     try:
         from lightning_fabric import Fabric
-        from lightning_fabric.plugins.environments import LightningEnvironment
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning_fabric.strategies.ddp import DDPStrategy
     except ImportError as error:
         raise InvalidInputError(
             "Learning in several processes needs lightning-fabric: pip install 'doatrack[scale]'."

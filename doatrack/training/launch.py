@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
 
 from doatrack import exceptions
 from doatrack.exceptions import DoatrackError, InvalidInputError, WorkerError
@@ -83,7 +84,7 @@ def launch(work: Work, device: str, devices: int, precision: str, way_out: str) 
         folder = pathlib.Path(name)
         (folder / "work").write_bytes(pickle.dumps(work))
         threads = max(1, torch.get_num_threads() // devices)
-        context = torch.multiprocessing.start_processes(
+        context: Any = start_processes(
             _work_in_process,
             (folder, device, devices, precision, threads, _free_port()),
             nprocs=devices,
@@ -93,7 +94,7 @@ def launch(work: Work, device: str, devices: int, precision: str, way_out: str) 
         try:
             while not context.join():
                 pass
-        except (torch.multiprocessing.ProcessExitedException, torch.multiprocessing.ProcessRaisedException) as error:
+        except (ProcessExitedException, ProcessRaisedException) as error:
             raise _explained(folder, context.processes, error, way_out) from error
         finally:
             for process in context.processes:

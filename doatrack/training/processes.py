@@ -59,7 +59,7 @@ class Processes:
 
     def backward(self, loss: Tensor) -> None:
         """Compute gradients, the mean over processes."""
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
 
     def mean(self, value: Tensor) -> Tensor:
         """Return the mean over processes."""

@@ -30,15 +30,15 @@ def test_it_ends():
         SimulatedScenes(ARRAY, SETTINGS, -1, 0)
 
 
-def test_every_epoch_has_scenes_of_its_own(array):
-    scenes = SimulatedScenes(array, SceneSettings(duration_s=0.5, rt60_range=(0.2, 0.3)), n_scenes=2, seed=0)
+def test_every_epoch_has_scenes_of_its_own():
+    scenes = SimulatedScenes(ARRAY, SETTINGS, n_scenes=2, seed=0)
     first, second, again = scenes.for_epoch(0), scenes.for_epoch(1), scenes.for_epoch(1)
     assert np.array_equal(first[1].waveform, scenes[1].waveform)
     assert not np.array_equal(second[1].waveform, first[1].waveform)
     assert np.array_equal(second[1].waveform, again[1].waveform)
     assert len(second) == 2
     assert second.description == scenes.description
-    other = SimulatedScenes(array, scenes.settings, n_scenes=2, seed=1)
+    other = SimulatedScenes(ARRAY, SETTINGS, n_scenes=2, seed=1)
     assert other.description != scenes.description
     with pytest.raises(InvalidInputError, match="epoch must be at least 0, got -1"):
         scenes.for_epoch(-1)

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from doatrack.exceptions import InvalidInputError, ModelFileError, WorkerError
-from doatrack.training import FabricProcesses, Processes, join_processes, launch, started_outside
+from doatrack.training import Checkpoint, Processes
+from doatrack.training.fabric_processes import FabricProcesses
+from doatrack.training.launch import join_processes, launch, started_outside
 
 HERE = pathlib.Path(__file__).parent
 needs_fabric = pytest.mark.skipif(
@@ -55,8 +57,6 @@ def test_a_killed_process_is_named_and_the_run_is_resumed_by_any_number(work_of,
     # and the other way round: one begins, two go on
     work = work_of(tmp_path / "other")
     with pytest.MonkeyPatch.context() as patch:
-        from doatrack.training import Checkpoint
-
         original = Checkpoint.on_epoch_end
 
         def stopped(self, loop, record):
