@@ -27,7 +27,7 @@ FIRST = "sensor"
 _TRAIN_STREAM = 1
 _QUIET_DB = 20.0
 _QUIET_SHARE = 0.25
-_NOT_IN_KEY = ("array", "checkpoint", "verbose", "warm_start", "device")
+_NOT_IN_KEY = ("array", "checkpoint", "verbose", "warm_start", "device", "devices", "num_nodes")
 
 
 def train_set(space: Workspace, condition: Condition, array: MicArray, place: str = "") -> ScoredSet:

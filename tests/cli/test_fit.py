@@ -1,5 +1,10 @@
 """`doatrack fit`."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -316,3 +321,46 @@ def test_what_does_not_go_with_simulated_scenes_is_refused(doatrack, tmp_path, a
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
     assert not list(tmp_path.iterdir())
+
+
+STARTED = """
+from doatrack.cli.app import main
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("lightning_fabric") is None, reason="needs lightning-fabric (extra scale)")
+def test_processes_that_torchrun_started_speak_with_one_voice_and_write_one_model(tmp_path):
+    (tmp_path / "command.py").write_text(STARTED)
+    line = ["fit", "--array", "tetrahedron_4", "--simulate", "3", "--duration", "2", "--epochs", "1", "--devices", "2"]
+    launcher = [
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--rdzv-backend",
+        "c10d",
+        "--rdzv-endpoint",
+        "localhost:0",
+    ]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            *launcher,
+            str(tmp_path / "command.py"),
+            *line,
+            "--out",
+            str(tmp_path / "my.safetensors"),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Fitted to 3 simulated scenes in each epoch, 1 epoch.") == 1
+    assert done.stderr.count("epoch 1 of 1") == 1
+    tracker = load(tmp_path / "my.safetensors")
+    assert (tracker.devices, len(tracker.history_)) == (1, 1)

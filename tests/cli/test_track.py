@@ -372,6 +372,7 @@ def test_wrong_smoothing_and_features_are_refused_before_any_work(doatrack, orig
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not pathlib.Path("/proc").exists(), reason="finds workers in /proc")
 def test_several_processes_write_the_same_and_one_that_dies_leaves_what_is_written(
     doatrack, scenes, tmp_path, monkeypatch

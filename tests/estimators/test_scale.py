@@ -20,6 +20,7 @@ def weights(tracker):
     return {f"{name}/{k}": v for name, network in networks for k, v in network.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("lightning_fabric") is None, reason="needs lightning-fabric (extra scale)")
 def test_two_processes_give_the_weights_of_one_with_the_doubled_batch(quick, signals, array, tmp_path):
     # three recordings for four places in a batch: the last one has a process without a crop

@@ -43,6 +43,7 @@ def assert_same(several, alone):
         assert a["learning_rate"] == b["learning_rate"]
 
 
+@pytest.mark.slow
 @needs_fabric
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_process_is_named_and_the_run_is_resumed_by_any_number(work_of, tmp_path):
@@ -70,6 +71,7 @@ def test_a_killed_process_is_named_and_the_run_is_resumed_by_any_number(work_of,
     assert_same(run(work), alone)
 
 
+@pytest.mark.slow
 @needs_fabric
 def test_an_error_of_a_process_is_raised_as_it_is(work_of):
     with pytest.raises(ModelFileError, match=r"^The checkpoint is damaged"):
