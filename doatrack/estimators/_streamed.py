@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from doatrack.tracking.smoother_by_parts import smoothed_directions
 __all__ = ["StreamedTracker"]
 
 _LONG_S = 1.0
+_GROUP_FRAMES = 512
 
 
 class StreamedTracker(TrackerCore):
@@ -121,7 +122,7 @@ class StreamedTracker(TrackerCore):
             parts = [dataclasses.replace(join.push(part), log_likelihood=None) for part in found]
             return FrameEstimates.joined(parts) if parts else self._too_short(recordings, index)
         side = OneSide(self.array_, self.grid_)
-        parts = [_with_small_map(self._heard(part, side)) for part in found]
+        parts = list(_grouped(_with_small_map(self._heard(part, side)) for part in found))
         return self._smoothed(parts, side) if parts else self._too_short(recordings, index)
 
     def _in_parts(self, recordings: Recordings, index: int) -> Iterator[FrameEstimates]:
@@ -173,6 +174,18 @@ class _Engine:
         times = self._frames.times(len(frames.doa), self._n_frames)
         self._n_frames += len(frames.doa)
         return track_of(times, frames, self._ambiguity)
+
+
+def _grouped(parts: Iterable[FrameEstimates]) -> Iterator[FrameEstimates]:
+    """Yield the frames in fewer, larger parts: many small arrays that stay would leave holes in memory."""
+    held: list[FrameEstimates] = []
+    for part in parts:
+        held.append(part)
+        if sum(len(some.doa) for some in held) >= _GROUP_FRAMES:
+            yield FrameEstimates.joined(held)
+            held = []
+    if held:
+        yield FrameEstimates.joined(held)
 
 
 def _with_small_map(frames: FrameEstimates) -> FrameEstimates:
