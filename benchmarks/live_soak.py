@@ -86,10 +86,11 @@ def feed(pipe: BinaryIO, array: MicArray, minutes: float, speed: float) -> None:
 class Witness:
     """Hold every frame against what it must be, and look at the memory each minute of sound."""
 
-    def __init__(self) -> None:
-        self.times: list[float] = []
+    def __init__(self, expected: NDArray[np.float64]) -> None:
+        self.expected = expected
+        self.n_frames = self.n_wrong = self.n_errors = 0
+        self.sum_errors_deg = 0.0
         self.events: list[LiveEvent] = []
-        self.errors: list[float] = []
         self.memory: list[dict[str, float]] = []
 
     def __call__(self, message: LiveFrame | LiveEvent) -> None:
@@ -99,10 +100,13 @@ class Witness:
             if message.kind == "end":
                 self._look(message.time_s)
             return
-        self.times.append(message.time_s)
+        known = self.n_frames < len(self.expected)
+        self.n_wrong += not known or message.time_s != self.expected[self.n_frames]
+        self.n_frames += 1
         if message.active and message.time_s > SETTLED_S:
             true = direction(np.array([message.time_s]))
-            self.errors.append(float(np.degrees(angular_error(true, np.array([message.doa])))[0]))
+            self.sum_errors_deg += float(np.degrees(angular_error(true, np.array([message.doa])))[0])
+            self.n_errors += 1
         if not self.memory or message.time_s - self.memory[-1]["minute"] * 60 >= 60:
             self._look(message.time_s)
 
@@ -139,7 +143,8 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
     tracker = _tracker(args.method, array)
     line = [sys.executable, __file__, "--child", "--minutes", str(args.minutes)]
     line += ["--speed", str(args.speed), "--array", args.array]
-    witness = Witness()
+    n_samples = round(args.minutes * 60 * RATE / BLOCK) * BLOCK
+    witness = Witness(tracker.frame_times((n_samples - tracker.win_length) // tracker.hop_length + 1))
     with subprocess.Popen(line, stdout=subprocess.PIPE, bufsize=0) as child, open(os.devnull, "w") as nowhere:
         select.select([child.stdout], [], [])  # until sound comes: the start of that program is no part of it
         began = time.perf_counter(), time.process_time()
@@ -148,7 +153,7 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
             summary = follow(source, tracker.stream(), [witness, JsonLines(nowhere), server])
         reader.join()
     elapsed, processor = time.perf_counter() - began[0], time.process_time() - began[1]
-    figures = _figures(args, tracker, witness, reader) | {"audio_s": summary.duration_s}
+    figures = _figures(args, witness, reader) | {"audio_s": summary.duration_s}
     return figures | {
         "elapsed_s": elapsed,
         "processor_s": processor,
@@ -163,19 +168,17 @@ def _tracker(method: str, array: MicArray) -> Any:
     return moved.set_params(causal=True)
 
 
-def _figures(args: argparse.Namespace, tracker: Any, witness: Witness, reader: Reader) -> dict[str, Any]:
-    n_samples = round(args.minutes * 60 * RATE / BLOCK) * BLOCK
-    expected = tracker.frame_times((n_samples - tracker.win_length) // tracker.hop_length + 1)
+def _figures(args: argparse.Namespace, witness: Witness, reader: Reader) -> dict[str, Any]:
     wanted = min(FIRST_MINUTE, args.minutes / 2)
     return {
-        "n_frames": len(witness.times),
-        "n_frames_lost": len(expected) - len(witness.times),
-        "times_exact": bool(np.array_equal(np.array(witness.times), expected)),
+        "n_frames": witness.n_frames,
+        "n_frames_lost": len(witness.expected) - witness.n_frames,
+        "times_exact": witness.n_wrong == 0,
         "n_frames_at_page": reader.n_frames,
-        "error_deg": float(np.mean(witness.errors)) if witness.errors else None,
+        "error_deg": witness.sum_errors_deg / max(1, witness.n_errors),
         "memory": witness.memory,
         "early": min(witness.memory, key=lambda row: abs(row["minute"] - wanted)),
-        "last": witness.memory[-1],
+        "last": witness.memory[-2],  # the tracker's state is gone at the very end
         "events": [event.message for event in witness.events],
     }
 
@@ -196,7 +199,7 @@ def _text(args: argparse.Namespace, env: dict[str, Any], figures: dict[str, Any]
         ("time it took", f"{figures['elapsed_s'] / 60:.2f} minutes, {speed:.2f} times real speed"),
         ("processor time / sound", f"{load:.4f}"),
         (f"memory in use at minute {early['minute']:.1f}", f"{early['in_use_mb']:.1f} MB"),
-        ("memory in use at the end", f"{last['in_use_mb']:.1f} MB ({growth:+.1f} MB)"),
+        (f"memory in use at minute {last['minute']:.1f}", f"{last['in_use_mb']:.1f} MB ({growth:+.1f} MB)"),
         ("most resident in between, with what the C library keeps", f"{most:.1f} MB"),
         ("frames", f"{figures['n_frames']}"),
         ("frames lost", f"{figures['n_frames_lost']}"),
