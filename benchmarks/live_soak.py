@@ -173,7 +173,7 @@ def _figures(args: argparse.Namespace, witness: Witness, reader: Reader) -> dict
     return {
         "n_frames": witness.n_frames,
         "n_frames_lost": len(witness.expected) - witness.n_frames,
-        "times_exact": witness.n_wrong == 0,
+        "times_exact": bool(witness.n_wrong == 0),
         "n_frames_at_page": reader.n_frames,
         "error_deg": witness.sum_errors_deg / max(1, witness.n_errors),
         "memory": witness.memory,
