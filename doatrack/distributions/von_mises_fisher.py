@@ -253,7 +253,7 @@ class SphericalUniform(Distribution):
         normal = torch.randn(shape, dtype=self._zero.dtype, device=self._zero.device, generator=generator)
         return normal / torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
 
-    def sample(self, sample_shape: _Shape = (), *, generator: Source = None) -> Tensor:
+    def sample(self, sample_shape: _Shape = (), *, generator: Generator | None = None) -> Tensor:
         """Draw unit vectors as `rsample` does."""
         return self.rsample(sample_shape, generator=generator)
 

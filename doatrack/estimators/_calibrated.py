@@ -114,7 +114,7 @@ class CalibratedTracker(TrackerCore):
         """Return `_claims_and_errors` of recordings that may each be another array's."""
         if arrays is None:
             recordings = self._recordings(signals)
-            parts = [self._claims_and_errors(recordings, per_recording("y", y, recordings), smoothings)]
+            parts = [self._claims_and_errors(recordings, per_recording("y", y, recordings) or [], smoothings)]
         else:
             if not isinstance(signals, list) or not (len(signals) == len(arrays) == len(y)):
                 raise InvalidInputError(
@@ -127,9 +127,7 @@ class CalibratedTracker(TrackerCore):
                 for signal, rows, array in zip(signals, y, arrays, strict=True):
                     moved = self.for_array(array)
                     recordings = moved._recordings([signal])
-                    parts.append(
-                        moved._claims_and_errors(recordings, per_recording("y", [rows], recordings), smoothings)
-                    )
+                    parts.append(moved._claims_and_errors(recordings, [rows], smoothings))
         joined = {s: tuple(map(np.concatenate, zip(*(part[s] for part in parts), strict=True))) for s in smoothings}
         if not len(joined[smoothings[0]][0]):
             raise NoActivityError("calibrate found no active frame with known truth. Give recordings with sound.")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from doatrack.distributions import credible_angle
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._several_sources import filtered_sources, lost_sources
-from doatrack.estimators._smoothing import log_likelihood_of
+from doatrack.estimators._smoothing import log_likelihood_of, weight_of
 from doatrack.tracking import OnlineFilter, OnlineSources, Transition, posterior_directions
 
 __all__ = ["FilterJoin", "NoJoin", "OnlineJoin", "SeveralJoin", "SourcesJoin"]
@@ -65,7 +65,7 @@ class FilterJoin:
     def push(self, frames: FrameEstimates) -> FrameEstimates:
         heard = self._before(frames)
         likelihood = log_likelihood_of(heard, self._filter.transition.grid)
-        return self._after(self._placed(heard, self._filter.update(likelihood, heard.activity)))
+        return self._after(self._placed(heard, self._filter.update(likelihood, weight_of(heard))))
 
     def lost(self, n_frames: int) -> FrameEstimates:
         posterior = self._filter.predict(n_frames)

@@ -13,11 +13,13 @@ from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.geometry import DirectionGrid
 from doatrack.tracking import MotionModel, SwitchingMotion, Transition, grid_filter, grid_smoother, posterior_directions
 
-__all__ = ["Smoothing", "check_smoothing", "join_frames", "log_likelihood_of", "transition_of"]
+__all__ = ["Smoothing", "check_smoothing", "join_frames", "log_likelihood_of", "transition_of", "weight_of"]
 
 Smoothing = Literal["filter", "smoother"] | None
 _GRID_OF_DIRECTIONS = 2048
 _USUAL_CONCENTRATION = 50.0  # of a method that gives none: errors of about 8 degrees
+_SILENT_WEIGHT = 0.1
+"""Of maps of frames that are taken for silent: a start that is missed must not be lost, and noise has flat maps."""
 
 
 def check_smoothing(smoothing: object) -> None:
@@ -42,7 +44,7 @@ def join_frames(
     Where an estimator has no map, its direction and concentration are taken as a von Mises-Fisher likelihood.
     """
     join = grid_filter if smoothing == "filter" else grid_smoother
-    posterior = join(log_likelihood_of(frames, transition.grid), transition, frames.activity)
+    posterior = join(log_likelihood_of(frames, transition.grid), transition, weight_of(frames))
     doa, concentration = posterior_directions(posterior, transition.grid)
     angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
     return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle)
@@ -54,3 +56,9 @@ def log_likelihood_of(frames: FrameEstimates, grid: DirectionGrid) -> NDArray[np
         return frames.log_likelihood
     known = np.where(np.isnan(frames.concentration), _USUAL_CONCENTRATION, frames.concentration)
     return known[:, None] * (frames.doa @ grid.directions.T)
+
+
+def weight_of(frames: FrameEstimates) -> NDArray[np.float64]:
+    """Return how much the log-likelihood of each frame counts (n_frames,)."""
+    silent = 0.0 if frames.log_likelihood is None else _SILENT_WEIGHT
+    return np.where(frames.activity, 1.0, silent)

@@ -18,7 +18,7 @@ from doatrack.estimators._frame_source import FrameHead, FrameSource
 from doatrack.estimators._one_side import OneSide, what_is_ambiguous
 from doatrack.estimators._online_join import FilterJoin, NoJoin, OnlineJoin, SeveralJoin, SourcesJoin
 from doatrack.estimators._several_sources import peaks_of_frames, track_of
-from doatrack.estimators._smoothing import Smoothing, check_smoothing, log_likelihood_of
+from doatrack.estimators._smoothing import Smoothing, check_smoothing, log_likelihood_of, weight_of
 from doatrack.exceptions import InvalidInputError, LookAheadWarning
 from doatrack.geometry import Ambiguity
 from doatrack.streaming import Stream
@@ -136,7 +136,7 @@ class StreamedTracker(TrackerCore):
         """Return what the smoother makes of a recording's parts."""
         transition = self._transition(own_grid=parts[0].log_likelihood is not None)
         likelihoods = [log_likelihood_of(part, transition.grid) for part in parts]
-        doa, concentration = smoothed_directions(likelihoods, [part.activity for part in parts], transition)
+        doa, concentration = smoothed_directions(likelihoods, [weight_of(part) for part in parts], transition)
         angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
         joined = dataclasses.replace(_without_maps(parts), doa=doa, concentration=concentration, credible_angle=angle)
         return self._believed(side.of_directions(joined), "smoother")

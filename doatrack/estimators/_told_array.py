@@ -1,5 +1,8 @@
 """Whether recordings contradict the positions that a tracker is told, and agree with the array it learned with."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from doatrack.audio.recordings import Recordings
 from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, srp_map, steered_map, steering_matrix
 from doatrack.geometry import DirectionGrid, MicArray
@@ -9,6 +12,7 @@ __all__ = ["coherent_share", "contradicts"]
 _LOOKED_AT_S = 20.0
 _N_DIRECTIONS = 1024
 _LAG_STEP = 0.366
+_SAME_M = 1e-4
 _MARGIN = 0.97
 """Positions that are told are believed unless they explain less than this share of what the learned ones do. Errors
 of 3 mm on a robot head cost about 5 per cent; another array's positions half of it and more."""
@@ -28,6 +32,8 @@ def contradicts(
     frames : FrameSettings
     speed_of_sound : float
     """
+    if np.allclose(_distances(told), _distances(learned), atol=_SAME_M):
+        return False  # turned or shifted
     shares = [coherent_share(recordings, index, array, frames, speed_of_sound) for array in (told, learned)]
     return shares[0] < _MARGIN * shares[1]
 
@@ -66,3 +72,8 @@ def coherent_share(
         if n_frames >= enough:
             break
     return total / weight if weight > 0 else 0.0
+
+
+def _distances(array: MicArray) -> NDArray[np.float64]:
+    """Return the distances between all microphones."""
+    return np.asarray(np.linalg.norm(array.positions[:, None] - array.positions, axis=-1))

@@ -1,6 +1,7 @@
 """The smoother over long recordings, part by part: forward and backward in the memory of one part."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ __all__ = ["smoothed_directions"]
 
 
 def smoothed_directions(
-    log_likelihoods: Sequence[NDArray[np.floating]], activities: Sequence[NDArray[np.bool_]], transition: Transition
+    log_likelihoods: Sequence[NDArray[np.floating]], activities: Sequence[NDArray[Any]], transition: Transition
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return directions and concentrations of `grid_smoother` for a recording given in parts.
 
@@ -25,7 +26,7 @@ def smoothed_directions(
     log_likelihoods : sequence of ndarray of shape (n_frames, n_directions)
         As in `grid_filter`, of successive parts of at least one frame; single precision is kept as it is and computed
         with in double precision.
-    activities : sequence of bool array of shape (n_frames,)
+    activities : sequence of ndarray of shape (n_frames,)
     transition : Transition
 
     Returns

@@ -89,8 +89,8 @@ VAE_PHYSICS = {
     "beta",
     "motion_concentration",
 }
-# These change neither answers nor weights; each has a test of its own below.
-VAE_OWN_TEST = {"device", "devices", "num_nodes", "precision", "checkpoint", "warm_start", "verbose"}
+# These change neither answers nor weights; each has a test of its own, here or in test_told_array.py.
+VAE_OWN_TEST = {"check_positions", "device", "devices", "num_nodes", "precision", "checkpoint", "warm_start", "verbose"}
 # These change how several sources are learned; test_several_sources.py has their tests.
 VAE_SEVERAL_SOURCES = {"source_loss", "mixture_kl"}
 
