@@ -43,6 +43,26 @@ def calibration_scenes(array: MicArray, n_scenes: int, speech: SpeechFolder) -> 
     return scenes
 
 
+def fitted(options: argparse.Namespace, array: MicArray, speech: SpeechFolder) -> PhysicsVAETracker:
+    """Return the tracker that the options ask for, fitted on simulated rooms."""
+    tracker = PhysicsVAETracker(random_state=0, verbose=2)
+    if options.encoder == "paper":
+        tracker = PhysicsVAETracker.paper(random_state=0).set_params(verbose=2)
+    if options.start is not None:
+        tracker = load(options.start).set_params(warm_start=True)
+    pairs = [item.split("=", 1) for item in options.set]
+    tracker.set_params(**{name: ast.literal_eval(value) for name, value in pairs})
+    with tempfile.TemporaryDirectory() as folder:
+        settings = SceneSettings(duration_s=10.0, noise=options.noise)
+        train = simulate(pathlib.Path(folder) / "fit", array, settings, options.scenes, FIT_SEED, speech)
+        torch.set_num_threads(options.threads)
+        start = time.perf_counter()
+        n_directions = tracker.n_directions
+        tracker.set_params(n_directions=options.fit_directions).fit(train.paths, array)
+        print(f"fitted in {time.perf_counter() - start:.0f} s on {options.threads} threads")
+        return tracker.set_params(n_directions=n_directions)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speech", type=pathlib.Path, required=True)
@@ -58,6 +78,9 @@ def main() -> None:
     parser.add_argument("--encoder", choices=["map", "paper"], default="map", help="paper: PhysicsVAETracker.paper()")
     parser.add_argument("--start", type=pathlib.Path, help="go on from the weights of this saved tracker")
     parser.add_argument(
+        "--calibrate-only", type=pathlib.Path, help="calibrate this saved tracker anew"
+    )
+    parser.add_argument(
         "--set",
         nargs="*",
         default=[],
@@ -68,29 +91,12 @@ def main() -> None:
     torch.set_num_threads(1)  # responses are short: a second thread costs more than it gives
     array = MicArray.from_preset(options.array)
     speech = SpeechFolder(options.speech, split="train")
-    tracker = PhysicsVAETracker(random_state=0, verbose=2)
-    if options.encoder == "paper":
-        tracker = PhysicsVAETracker.paper(random_state=0).set_params(verbose=2)
-    if options.start is not None:
-        tracker = load(options.start).set_params(warm_start=True)
-    pairs = [item.split("=", 1) for item in options.set]
-    tracker.set_params(**{name: ast.literal_eval(value) for name, value in pairs})
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        settings = SceneSettings(duration_s=10.0, noise=options.noise)
-        train = simulate(pathlib.Path(folder) / "fit", array, settings, options.scenes, FIT_SEED, speech)
-        held_out = calibration_scenes(array, options.calibration_scenes, speech)
-        print(
-            f"simulated {options.scenes} + {options.calibration_scenes} scenes in {time.perf_counter() - start:.0f} s"
-        )
-        torch.set_num_threads(options.threads)
-        start = time.perf_counter()
-        n_directions = tracker.n_directions
-        tracker.set_params(n_directions=options.fit_directions).fit(train.paths, array)
-        tracker.set_params(n_directions=n_directions)
-        print(f"fitted in {time.perf_counter() - start:.0f} s on {options.threads} threads")
-        scenes, arrays = zip(*held_out, strict=True)
-        tracker.calibrate([s.waveform for s in scenes], [s.truth for s in scenes], list(arrays))
+    if options.calibrate_only is not None:
+        tracker = load(options.calibrate_only)
+    else:
+        tracker = fitted(options, array, speech)
+    scenes, arrays = zip(*calibration_scenes(array, options.calibration_scenes, speech), strict=True)
+    tracker.calibrate([s.waveform for s in scenes], [s.truth for s in scenes], list(arrays))
     tracker.save(options.out)
     print(f"calibration {tracker.calibration_}")
     print(f"sha256 {hashlib.sha256(options.out.read_bytes()).hexdigest()}  {options.out}")

@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="fa3c1ef5dc411a52bdde9dbb05635b3e3ffd0a486b3f105cfc7aa6cd0f4278f1",
+        sha256="4776fd3e79630c979ac48bb94c993bcf2fea7e9867b46d3303887d61f744c52a",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
