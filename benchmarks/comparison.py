@@ -56,6 +56,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--speech", type=pathlib.Path, help="talkers of simulated scenes; none: synthetic ones")
     parser.add_argument("--simulated", type=int, default=0, metavar="N", help="scenes of each of four simulated kinds")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE", help="also this saved tracker")
+    parser.add_argument("--section", default="comparison", help="markers in the page of --write (default: %(default)s)")
     parser.add_argument("--only", action="append", metavar="NAME", help="only these methods; can be repeated")
     return parser.parse_args(argv)
 
