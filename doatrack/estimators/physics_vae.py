@@ -9,30 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from doatrack._validation import check_bool, check_choice, check_int, check_real
+from doatrack._validation import check_choice
 from doatrack.audio.recordings import Recordings
-from doatrack.estimators._encoders import ENCODERS, build_encoder, lag_settings
+from doatrack.estimators._encoders import ENCODERS, build_encoder
 from doatrack.estimators._frame_source import FrameHead
 from doatrack.estimators._inference import MapHead, PairHead
 from doatrack.estimators._learned import LearnedTracker
 from doatrack.estimators._learning import Schedule, SmoothedTargets, SmootherTask, UnsupervisedTask
 from doatrack.estimators._prepare import Preparation
 from doatrack.estimators._search import search_grid
-from doatrack.estimators._source_learning import MIXTURE_KLS, SOURCE_LOSSES, SeveralSourcesTask
+from doatrack.estimators._source_learning import SeveralSourcesTask
 from doatrack.estimators._told_array import contradicts
+from doatrack.estimators._vae_parameters import VAETables, check_vae_parameters
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
-from doatrack.features import FeatureStream, GCCExtractor, GCCFeatures
-from doatrack.features.constant_product import ConstantProduct
+from doatrack.features import FeatureStream, GCCFeatures
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray
 from doatrack.networks import MapEncoder, PairEncoder, PairGeometry, PhysicsDecoder
 from doatrack.persistence import pretrained_file
 from doatrack.tracking import MotionModel
 
 __all__ = ["PhysicsVAETracker"]
-
-_PRIORS = ("motion", "uniform")
-_TEACHERS = ("smoother", "physics")
-_MAP_SCALE, _WEIGHTED_MAP_SCALE = 200.0, 800.0
 
 
 class PhysicsVAETracker(LearnedTracker):
@@ -323,34 +319,7 @@ class PhysicsVAETracker(LearnedTracker):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_choice("encoder", self.encoder, ENCODERS)
-        check_choice("teacher", self.teacher, _TEACHERS)
-        check_choice("prior", self.prior, _PRIORS)
-        if self.teacher == "smoother" and self.encoder == "paper":
-            raise InvalidInputError(
-                "teacher='smoother' needs an encoder that makes maps, encoder='map'; with encoder='paper' use "
-                "teacher='physics'."
-            )
-        check_choice("source_loss", self.source_loss, SOURCE_LOSSES)
-        check_choice("mixture_kl", self.mixture_kl, MIXTURE_KLS)
-        GCCFeatures.of(self.features)
-        if self.prior == "motion" and self.encoder == "paper":
-            raise InvalidInputError(
-                "prior='motion' needs a posterior over a grid, encoder='map'; with encoder='paper' use prior='uniform'."
-            )
-        if self.width is not None:
-            check_int("width", self.width, 4)
-        for name in ("gamma", "gamma_initial", "final_learning_rate"):
-            check_real(name, getattr(self, name), 0.0, exclusive_minimum=True)
-        for name in ("sigma", "sigma_initial"):
-            check_real(name, getattr(self, name), 0.0, 100.0, exclusive_minimum=True)
-        check_bool("learn_sigma", self.learn_sigma)
-        check_bool("check_positions", self.check_positions)
-        check_real("beta", self.beta, 0.0)
-        if self.map_scale is not None:
-            check_real("map_scale", self.map_scale, 0.0, exclusive_minimum=True)
-        check_real("motion_concentration", self.motion_concentration, 0.0)
-        check_int("pairs_per_step", self.pairs_per_step, 1)
+        check_vae_parameters(self)
 
     def _start(self, array: MicArray) -> None:
         """Make an untrained tracker for an array."""
@@ -490,13 +459,13 @@ class PhysicsVAETracker(LearnedTracker):
     def _makes_maps(self) -> bool:
         return self.encoder == "map" or self.n_sources > 1
 
-    def _runtime(self) -> "_Tables":
+    def _runtime(self) -> "VAETables":
         if not isinstance(self.encoder_, ENCODERS[check_choice("encoder", self.encoder, ENCODERS)]):
             raise InvalidInputError(
                 f"encoder={self.encoder!r} was set after fit, and the learned weights are another encoder's. "
                 "Set it back, or fit again."
             )
-        return self._tables_for(_Tables)
+        return self._tables_for(VAETables)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         return self._learned_values(), self._weights()
@@ -512,21 +481,3 @@ class PhysicsVAETracker(LearnedTracker):
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"encoder": self.encoder_, "decoder": self.decoder_}
-
-
-class _Tables:
-    """What follows from array and parameters, computed once."""
-
-    def __init__(self, tracker: PhysicsVAETracker) -> None:
-        self.extractor = GCCExtractor(
-            tracker.array_,
-            tracker._frames(),
-            features=GCCFeatures.of(tracker.features),
-            speed_of_sound=tracker.speed_of_sound,
-            causal=tracker.causal,
-            **lag_settings(tracker.encoder),
-        )
-        self.geometry = PairGeometry.of(self.extractor, tracker.grid_)
-        self.steering = ConstantProduct(self.geometry.steering())
-        usual = _MAP_SCALE if self.extractor.features.weighting == "phat" else _WEIGHTED_MAP_SCALE
-        self.map_scale = usual if tracker.map_scale is None else tracker.map_scale
