@@ -77,9 +77,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--encoder", choices=["map", "paper"], default="map", help="paper: PhysicsVAETracker.paper()")
     parser.add_argument("--start", type=pathlib.Path, help="go on from the weights of this saved tracker")
-    parser.add_argument(
-        "--calibrate-only", type=pathlib.Path, help="calibrate this saved tracker anew"
-    )
+    parser.add_argument("--calibrate-only", type=pathlib.Path, help="calibrate this saved tracker anew")
     parser.add_argument(
         "--set",
         nargs="*",

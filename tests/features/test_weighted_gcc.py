@@ -256,9 +256,10 @@ def test_the_real_products_are_the_complex_formulae_in_double_precision(weightin
     assert np.allclose(noise.whitening.numpy(), Q, atol=1e-4)
     assert np.allclose(noise.floor.numpy(), floor, rtol=1e-4)
 
-    weight = np.maximum(1 - floor[:, None] / power, 0)[:, 12 : 12 + 13]  # the second of the frames
-    y = np.einsum("fmn,ftn->ftm", Q, x)[:, 12 : 12 + 13]
-    C = np.einsum("ft,ftm,ftn->fmn", weight / power[:, 12 : 12 + 13], y, y.conj()) / 13
+    second = slice(12, 12 + 13)  # of the frames
+    weight = np.maximum(1 - settings.floor_factor * floor[:, None] / power, 0)[:, second]
+    y = np.einsum("fmn,ftn->ftm", Q, x)[:, second]
+    C = np.einsum("ft,ftm,ftn->fmn", weight / power[:, second], y, y.conj()) / 13
     share = weight.mean(axis=1) + 1e-3
     below = (share / share.mean())[:, None, None] * Q
     frequency = np.arange(257)[weighted._bins]
