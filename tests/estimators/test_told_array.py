@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from doatrack import MicArray
+from doatrack.audio.recordings import Recordings
+from doatrack.estimators._told_array import contradicts
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
+from doatrack.features import FrameSettings
 
 
 def moved(tracker, array):
@@ -51,6 +54,17 @@ def test_another_number_of_microphones_is_not_compared(fitted, signals, array):
 def test_small_errors_are_believed(fitted, signals, array):
     slightly = moved(fitted, wrong(array, 0.0003))
     assert slightly.predict(signals[0]).shape == fitted.predict(signals[0]).shape
+
+
+def test_noise_alone_contradicts_nobody():
+    """No plane wave is there: which array explains more of it is chance, and every seed must be left alone."""
+    frames = FrameSettings(win_length=1024, hop_length=768)
+    for seed in range(6):
+        noise = np.random.default_rng(seed).normal(size=(12, 16000)).astype(np.float32)
+        one, other = (MicArray(0.06 * np.random.default_rng(k).normal(size=(12, 3))) for k in (2 * seed, 2 * seed + 1))
+        recordings = Recordings([noise], 12, 16000)
+        assert not contradicts(recordings, 0, one, other, frames, 343.0)
+        assert not contradicts(recordings, 0, other, one, frames, 343.0)
 
 
 def test_parameter(quick, signals, array):
