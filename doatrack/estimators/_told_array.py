@@ -19,7 +19,7 @@ of 3 mm on a robot head cost about 5 per cent; another array's positions half of
 
 _LEAST_PEAK = 1.4
 """The learned positions must explain so many times more in the best direction than in the mean one: 1.1 to 1.2 where
-nothing but noise is heard, which fits any array by chance, and above 2 for a talker on `bench_nao`."""
+nothing but noise is heard, which fits any array by chance, and 1.8 or more in the scenes of `bench_nao`."""
 
 
 def contradicts(
