@@ -5,14 +5,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from doatrack.distributions import credible_angle
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._several_sources import filtered_sources, lost_sources
 from doatrack.estimators._smoothing import log_likelihood_of, weight_of
 from doatrack.tracking import OnlineFilter, OnlineSources, Transition, posterior_directions
+from doatrack.tracking.posterior_summary import PosteriorSummary
 
 __all__ = ["FilterJoin", "NoJoin", "OnlineJoin", "SeveralJoin", "SourcesJoin"]
 
@@ -61,6 +60,7 @@ class FilterJoin:
 
     def __init__(self, transition: Transition, before: _Step, after: _Step) -> None:
         self._filter, self._before, self._after = OnlineFilter(transition), before, after
+        self._summary = PosteriorSummary(transition.grid)
 
     def push(self, frames: FrameEstimates) -> FrameEstimates:
         heard = self._before(frames)
@@ -82,8 +82,7 @@ class FilterJoin:
         )
 
     def _placed(self, frames: FrameEstimates, posterior: NDArray[np.float64]) -> FrameEstimates:
-        doa, concentration = posterior_directions(posterior, self._filter.transition.grid)
-        angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
+        doa, concentration, angle = self._summary(posterior)
         return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle)
 
 

@@ -52,19 +52,20 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
         return waveform.new_zeros(0, N_BANDS)
     blocks = waveform[:, : n_blocks * size].reshape(len(waveform), n_blocks, size)
     window, bands = _band_tables(size, sample_rate)
-    spectra = torch.fft.rfft(blocks * window)
-    return torch.view_as_real(spectra).square().mean(dim=0).sum(dim=-1) @ bands
+    spectra = torch.view_as_real(torch.fft.rfft(blocks * window)).flatten(-2)
+    # squared and summed over microphones at once; the parts of a frequency have the same row of the table
+    return torch.linalg.vecdot(spectra, spectra, dim=0) @ bands / len(waveform)
 
 
 @functools.lru_cache(maxsize=8)
 def _band_tables(size: int, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """Return the window of a block, and the matrix (n_freq, n_bands) that averages over bands."""
+    """Return the window of a block, and the matrix (2 n_freq, n_bands) that sums spectra's parts over bands."""
     edges = np.geomspace(_BAND_HZ[0], min(_BAND_HZ[1], 0.45 * sample_rate), N_BANDS + 1) * size / sample_rate
     bands = torch.zeros(size // 2 + 1, N_BANDS)
     for band, (low, high) in enumerate(itertools.pairwise(edges)):
         inside = bands[round(low) : max(round(high), round(low) + 1), band]
         inside[:] = 1 / len(inside)
-    return torch.hann_window(size), bands
+    return torch.hann_window(size), bands.repeat_interleave(2, dim=0)
 
 
 def sound_activity(power: Tensor, *, causal: bool = False) -> NDArray[np.bool_]:
@@ -207,7 +208,8 @@ def means_of_ranges(
     """
     if len(values) == 0:
         return np.zeros(len(low))
-    low = np.clip(low, 0, np.maximum(n_known - 1, 0))
-    high = np.clip(high, low + 1, np.maximum(n_known, low + 1))
-    total = np.concatenate([[0], np.cumsum(values)])
+    low = np.minimum(np.maximum(low, 0), np.maximum(n_known - 1, 0))
+    high = np.minimum(np.maximum(high, low + 1), np.maximum(n_known, low + 1))
+    total = np.zeros(len(values) + 1)
+    np.cumsum(values, out=total[1:])
     return np.asarray(np.where(n_known > 0, (total[high] - total[low]) / (high - low), 0.0))

@@ -12,6 +12,7 @@ from doatrack.features.sound_detector import SoundDetector
 __all__ = ["FrameActivity"]
 
 _SHARE = 0.5
+_NOTHING = np.zeros(0, dtype=bool)
 
 
 class FrameActivity:
@@ -51,10 +52,17 @@ class FrameActivity:
     def push(self, samples: Tensor) -> NDArray[np.bool_]:
         """Take samples (n_mics, n_samples), and return the activity of the frames that are decided now."""
         self._samples.push(samples)
+        # with small chunks the work is done once a frame, not once a chunk
+        if self._frames.count(self._samples.n_samples) == self._next:
+            return _NOTHING
+        self._listen()
+        return self._decided(last=False)
+
+    def _listen(self) -> None:
+        """Take the blocks that are whole."""
         blocks = self._samples.take(self._samples.n_kept // self._size * self._size)
         if blocks.shape[1]:
             self._active = np.append(self._active, self._detector.push(band_power(blocks, self._frames.sample_rate)))
-        return self._decided(last=False)
 
     def gap(self, n_samples: int) -> NDArray[np.bool_]:
         """Let time go on; what was heard before is decided, and frames that overlap the gap hold no sound."""
@@ -69,6 +77,7 @@ class FrameActivity:
 
     def finish(self) -> NDArray[np.bool_]:
         """Return the activity of all whole frames that are not decided yet, as if the sound went on as it is."""
+        self._listen()
         self._active = np.append(self._active, self._detector.flush())
         return self._decided(last=True)
 
@@ -95,6 +104,6 @@ class FrameActivity:
         """Drop the blocks before the next frame; the last one stays, should no later one be in its range."""
         frames = self._frames
         low, _ = block_ranges(np.array([self._next]), frames.win_length, frames.hop_length, frames.sample_rate)
-        unneeded = int(np.clip(low[0] - self._first_block, 0, max(len(self._active) - 1, 0)))
+        unneeded = min(max(int(low[0]) - self._first_block, 0), max(len(self._active) - 1, 0))
         self._active = self._active[unneeded:]
         self._first_block += unneeded

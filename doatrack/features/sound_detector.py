@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +17,7 @@ _AROUND = (_FLOOR_BLOCKS // 2, _FLOOR_BLOCKS - _FLOOR_BLOCKS // 2 - 1)
 _FORGET = 10 ** (-0.05 * ACTIVITY_BLOCK_S)
 """Of the loudest block, per block: 0.5 dB a second, so that one knock does not make a day's stream deaf."""
 _THRESHOLD = 0.5  # mean log-likelihood ratio per band (nats)
+_Reduction = Callable[[NDArray[np.float64], int], NDArray[np.float64]]
 
 
 class SoundDetector:
@@ -78,8 +78,9 @@ class SoundRatio:
         smooth, floor = ((4, 0), (_FLOOR_BLOCKS - 1, 0)) if causal else ((2, 2), _AROUND)
         self._smooth, self._floor = _Sliding(_mean_of, *smooth), _Sliding(_least_of, *floor)
         self.look_ahead = self._smooth.ahead + self._floor.ahead
-        self._own = _Sliding(lambda windows: windows[..., 0], 0, self.look_ahead)
-        self._loudest = _Sliding(lambda windows: windows[..., floor[1]], 0, self.look_ahead)
+        self._own = _Sliding(_first_of, 0, self.look_ahead)
+        # of the block that is the last one of the floor's window
+        self._loudest = _Sliding(_first_of, 0, self._smooth.ahead, skip=floor[1])
         self._level: NDArray[np.float64] | None = None
 
     def push(self, power: Tensor) -> NDArray[np.float64]:
@@ -108,10 +109,15 @@ class SoundRatio:
 
 
 class _Sliding:
-    """Reduce the window of `back` earlier and `ahead` later rows around each row, the first and last one held."""
+    """Reduce the window of `back` earlier and `ahead` later rows around each row, the first and last one held.
 
-    def __init__(self, reduce: Callable[[NDArray[np.float64]], NDArray[np.float64]], back: int, ahead: int) -> None:
-        self._reduce, self._back, self.ahead = reduce, back, ahead
+    The reduction gets rows and the width of a window, and returns one row per window. `skip`: a window lies so many
+    rows later.
+    """
+
+    def __init__(self, reduce: _Reduction, back: int, ahead: int, skip: int = 0) -> None:
+        self._reduce, self._back, self._skip = reduce, back, skip
+        self.ahead = ahead + skip
         self._kept: NDArray[np.float64] | None = None
 
     def push(self, rows: NDArray[np.float64], *, last: bool = False) -> NDArray[np.float64]:
@@ -126,12 +132,26 @@ class _Sliding:
         if n_known == 0:
             return known[:0]
         held = np.concatenate([known, np.repeat(known[-1:], self.ahead, axis=0)]) if last else known
-        return self._reduce(sliding_window_view(held, self._back + 1 + self.ahead, axis=0)[:n_known])
+        width = self._back + 1 + self.ahead - self._skip
+        return self._reduce(held[self._skip : self._skip + n_known + width - 1], width)
 
 
-def _mean_of(windows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(windows.mean(axis=-1))
+def _first_of(rows: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    return rows[: len(rows) - width + 1]
 
 
-def _least_of(windows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(windows.min(axis=-1))
+def _mean_of(rows: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    count = len(rows) - width + 1
+    total = rows[:count].copy()
+    for k in range(1, width):
+        total += rows[k : k + count]
+    return total / width
+
+
+def _least_of(rows: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    # minima of twice the width, again and again, then two that overlap
+    reach = 1
+    while 2 * reach <= width:
+        rows = np.minimum(rows[:-reach], rows[reach:])
+        reach *= 2
+    return np.minimum(rows[: len(rows) - (width - reach)], rows[width - reach :])
