@@ -4,22 +4,20 @@ import dataclasses
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.features.constant_product import ConstantProduct
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.gcc_phat import lag_transform
 from doatrack.features.noise_statistics import (
     lower_quantile,
     noise_covariance,
     reliability,
-    reverberation,
     snapshot_power,
     whitening_matrix,
 )
+from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
 
 __all__ = ["NoiseModel", "WeightedGCC"]
@@ -75,18 +73,17 @@ class WeightedGCC:
     >>> from doatrack.features import FrameSettings
     >>> pairs = np.array([[0, 1], [0, 2], [1, 2]])
     >>> weighted = WeightedGCC(GCCFeatures(), FrameSettings(), torch.arange(-3.0, 4.0), pairs)
-    >>> noise = torch.randn(3, 16000, generator=torch.Generator().manual_seed(0))
+    >>> noise = torch.randn(3, 4096, generator=torch.Generator().manual_seed(0))
     >>> spectra = weighted.spectra(noise)
-    >>> weighted(spectra, weighted.learn(spectra), n_frames=4).shape
-    torch.Size([4, 3, 14])
+    >>> weighted(spectra, weighted.learn(spectra), [(0, 13)])[0].shape
+    torch.Size([1, 3, 14])
     """
 
-    def __init__(self, settings: GCCFeatures, frames: Any, lags: Tensor, mic_pairs: NDArray[np.int64]) -> None:
+    def __init__(self, settings: GCCFeatures, frames: Any, lags: Tensor, mic_pairs: NDArray[Any]) -> None:
         self.settings, self.frames = settings, frames
         self.length = settings.snapshot_length or max(16, frames.win_length // 4)
         self.length = min(self.length, frames.win_length)
         self.hop = max(1, self.length // 4)
-        self._pairs = torch.as_tensor(mic_pairs)
         self._window = analysis_window("hann", self.length)
         rate = frames.sample_rate
         band = settings.freq_range_hz or (_LOWEST_HZ, _HIGHEST_SHARE * rate)
@@ -94,9 +91,12 @@ class WeightedGCC:
         rows = lag_transform(lags, self.length).unflatten(0, (-1, 2))[self._bins]
         # a mean over the chosen frequencies, whatever their number
         rows = rows * (self.length / 2 / len(rows))
-        self._cosines, self._sines = rows[:, 0].contiguous(), -rows[:, 1].contiguous()
-        self._transform = ConstantProduct(rows.flatten(0, 1))
-        self._steered: tuple[Tensor, Tensor] | None = None
+        self._cosines, self._sines = rows[:, 0].contiguous(), rows[:, 1].contiguous()
+        first, second = torch.as_tensor(mic_pairs).unbind(dim=1)
+        self._n_mics = int(second.max()) + 1
+        # where a pair's real and imaginary part stand among those of all products of two microphones
+        self._places, self._turned = (_parts(a * self._n_mics + b) for a, b in ((first, second), (second, first)))
+        self._known: tuple[Tensor, Tensor, Tensor] | None = None  # the last noise model's
         step = self.hop / rate
         self._delay = max(1, round(settings.reverberation_delay_s / step))
         self._decay = math.exp(-step / settings.reverberation_decay_s)
@@ -123,109 +123,123 @@ class WeightedGCC:
         turned = found.new_empty(found.shape[::-1]).copy_(found.T)
         return turned[self._bins].unflatten(1, cuts.shape[:2])
 
-    def learn(self, spectra: Tensor) -> NoiseModel:
-        """Return the noise model of snapshots (n_freq, n_snapshots, n_mics)."""
+    def frame_range(self, start: int) -> tuple[int, int]:
+        """Return the first snapshot within a frame and the one after its last, for the frame's first sample."""
+        end = self.n_snapshots(start + self.frames.win_length)
+        return min(-(-start // self.hop), end - 1), end
+
+    def learn(self, spectra: Tensor, power: Tensor | None = None, every: int = 1) -> NoiseModel:
+        """Return the noise model of snapshots (n_freq, n_snapshots, n_mics), in any order.
+
+        Parameters
+        ----------
+        spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
+        power : Tensor of shape (n_freq, n_snapshots), optional
+            `snapshot_power` of them, where it is known already.
+        every : int
+            How many snapshots each of these stands for.
+        """
+        if power is None:
+            power = torch.cat([snapshot_power(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)])
         # gaps of digital silence were not recorded, and tell nothing of the noise between them
-        power = torch.cat([snapshot_power(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)])
         heard = (power > 0).any(dim=0)
         if heard.any() and not heard.all():
             spectra, power = spectra[:, heard], power[:, heard]
         groups = zip(spectra.split(_FREQUENCIES_AT_ONCE), power.split(_FREQUENCIES_AT_ONCE), strict=True)
-        parts = [self._learn(*group) for group in groups]
+        parts = [self._learn(*group, every) for group in groups]
         return NoiseModel(torch.cat([p.whitening for p in parts]), torch.cat([p.floor for p in parts]))
 
-    def _learn(self, spectra: Tensor, power: Tensor) -> NoiseModel:
+    def _learn(self, spectra: Tensor, power: Tensor, every: int) -> NoiseModel:
         n_freq, _, n_mics = spectra.shape
         if self.settings.weighting == "whitened":
-            covariance = noise_covariance(spectra, self.settings.noise_quantile, power)
+            covariance = noise_covariance(spectra, self.settings.noise_quantile, power, every)
             whitening = whitening_matrix(covariance, self.settings.loading)
             power = _whitened_power(spectra, _whitened(spectra, whitening))
         else:
             whitening = torch.eye(n_mics, dtype=spectra.dtype, device=spectra.device).expand(n_freq, -1, -1)
         return NoiseModel(whitening, lower_quantile(power, self.settings.floor_quantile))
 
-    def __call__(self, spectra: Tensor, noise: NoiseModel, n_frames: int, skip: int = 0) -> Tensor:
-        """Return the correlations (n_frames, n_pairs, 2 n_lags) of frames.
+    def __call__(
+        self, spectra: Tensor, noise: NoiseModel, frames: list[tuple[int, int]], echo: Echo | None = None, keep: int = 0
+    ) -> tuple[Tensor, Echo]:
+        """Return the correlations (n_frames, n_pairs, 2 n_lags) of frames, and what goes on to sound after them.
 
         Parameters
         ----------
         spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
         noise : NoiseModel
-        n_frames : int
-        skip : int
-            Samples from the first snapshot's start to the first frame's: what came before, for its reverberation.
+        frames : list of (int, int)
+            The first snapshot of each frame, and the one after its last.
+        echo : Echo, optional
+            Of the snapshots before these; None: there was nothing before.
+        keep : int
+            The snapshot before which the echo that is returned ends.
         """
-        # part of a longer history: in order in memory all that follows is faster
-        spectra = spectra.contiguous()
         white = _whitened(spectra, noise.whitening)
-        power = _whitened_power(spectra, white).T
+        power = _whitened_power(spectra, white)
+        before = Echo.silence(len(power), self._delay, self._decay) if echo is None else echo
+        expected, after = before.then(power, keep)
         settings = self.settings
-        expected = settings.reverberation_factor * reverberation(power, self._delay, self._decay)
-        weight = reliability(power, settings.floor_factor * noise.floor, expected)
-        first, last = self._frame_ranges(n_frames, skip, spectra.shape[1])
-        above = self._numerators(white, (weight / power.clamp_min(1e-30)).T, first, last)
+        floor = settings.floor_factor * noise.floor[:, None]
+        weight = reliability(power, floor, settings.reverberation_factor * expected)
+        scaled = _scaled(white, weight / power.clamp_min(1e-30))
+        found = [
+            self._correlated(white[:, a:b], scaled[:, a:b], weight[:, a:b].mean(dim=1), noise.whitening)
+            for a, b in frames
+        ]
+        return torch.stack(found), after
+
+    def _correlated(self, white: Tensor, scaled: Tensor, weight: Tensor, whitening: Tensor) -> Tensor:
+        """Return the correlations (n_pairs, 2 n_lags) of one frame.
+
+        The steered sum of the first half is a^H C a of the mean C of s y y^H, that of the second a^H Q a of
+        frequencies as weighted.
+        """
+        n_mics, n_pairs = self._n_mics, len(self._places) // 2
+        sums = torch.bmm(scaled.mH, white)  # transposed C, which spares a conjugate copy
+        own = torch.view_as_real(sums).flatten(1)[:, :: 2 * (n_mics + 1)].sum() / len(sums)
+        above = (own + 2 * n_pairs * self._lag_sums(_chosen(sums, self._turned))) / (white.shape[1] * n_mics)
         # frames without weight keep a denominator
-        share = _range_mean(weight, first, last) + _LEAST_WEIGHT
-        below = (share / share.mean(dim=1, keepdim=True)) @ self._whitening_steered(noise.whitening)
-        return torch.cat([above, below.view_as(above)], dim=-1)
+        share = weight + _LEAST_WEIGHT
+        share = share / share.mean()
+        pairs, trace = self._parts_of(whitening)
+        own = torch.dot(share, trace) / len(share)
+        below = (own + 2 * n_pairs * self._lag_sums(pairs * share[:, None])) / n_mics
+        return torch.cat([above, below], dim=-1)
 
-    def _numerators(self, white: Tensor, scale: Tensor, first: Tensor, last: Tensor) -> Tensor:
-        """Return correlations whose steered sum is a^H C a of the frames' mean C of s y y^H."""
-        n_freq, _, n_mics = white.shape
-        # s conj(y), by real numbers
-        turn = torch.tensor([1.0, -1.0], device=white.device).repeat(n_mics)
-        rows = (torch.view_as_real(white).flatten(-2) * scale[..., None]).mul_(turn)
-        scaled = torch.view_as_complex(rows.unflatten(-1, (-1, 2)))
-        cross = white.new_empty(len(first), len(self._pairs), n_freq)
-        own = _range_mean((snapshot_power(white) * scale).T, first, last).mean(dim=1)
-        table = white.new_empty(n_mics * n_mics, n_freq)
-        places = (self._pairs[:, 0] * n_mics + self._pairs[:, 1]).to(white.device)
-        for frame, (start, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
-            covariance = white[:, start:end].mT @ scaled[:, start:end]
-            table.copy_(covariance.flatten(1).T)
-            torch.index_select(table, 0, places, out=cross[frame])
-        count = (last - first).to(own)[:, None, None]
-        both = self._transform(torch.view_as_real(cross).flatten(-2)) * (2 * len(self._pairs) / count)
-        return (own[:, None, None] + both) / n_mics
+    def _lag_sums(self, pairs: Tensor) -> Tensor:
+        """Return the inverse transform (n_pairs, n_lags) of cross-spectra, parts after parts (n_freq, 2 n_pairs)."""
+        real, imag = pairs.chunk(2, dim=1)
+        cosines, sines = self._cosines.to(pairs.device), self._sines.to(pairs.device)
+        return torch.addmm(real.mT @ cosines, imag.mT, sines)
 
-    def _whitening_steered(self, whitening: Tensor) -> Tensor:
-        """Return the matrix (n_freq, n_pairs * n_lags) that steers a^H Q a of weighted frequencies."""
-        if self._steered is None or self._steered[0] is not whitening:
-            n_freq, n_mics = whitening.shape[:2]
-            pairs = whitening[:, self._pairs[:, 0], self._pairs[:, 1], None]
-            # both ways, and the diagonal, the same in all directions, spread over the pairs
-            both = pairs.real * self._cosines[:, None] - pairs.imag * self._sines[:, None]
-            own = whitening.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1) / n_freq
-            table = (2 * len(self._pairs) * both + own[:, None, None]) / n_mics
-            self._steered = whitening, table.flatten(1)
-        return self._steered[1]
+    def _parts_of(self, whitening: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the parts of pairs (n_freq, 2 n_pairs) and the traces (n_freq,) of a noise model's matrices."""
+        if self._known is None or self._known[0] is not whitening:
+            traces = whitening.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1)
+            self._known = whitening, _chosen(whitening.contiguous(), self._places), traces
+        return self._known[1:]
 
-    def _frame_ranges(self, n_frames: int, skip: int, n_snapshots: int) -> tuple[Tensor, Tensor]:
-        start = skip + torch.arange(n_frames) * self.frames.hop_length
-        first = -(-start // self.hop)
-        last = (start + self.frames.win_length - self.length) // self.hop
-        last = last.clamp(max=n_snapshots - 1)
-        first = first.clamp(max=n_snapshots - 1)
-        return first, torch.maximum(last, first) + 1
+
+def _parts(places: Tensor) -> Tensor:
+    return torch.cat([2 * places, 2 * places + 1])
+
+
+def _chosen(matrices: Tensor, places: Tensor) -> Tensor:
+    """Return parts of matrices (n_freq, n_mics, n_mics), shape (n_freq, n_places)."""
+    return torch.view_as_real(matrices).flatten(1).index_select(1, places.to(matrices.device))
+
+
+def _scaled(white: Tensor, scale: Tensor) -> Tensor:
+    return torch.view_as_complex(torch.view_as_real(white) * scale[..., None, None])
 
 
 def _whitened(spectra: Tensor, whitening: Tensor) -> Tensor:
     """Return Q x (n_freq, n_snapshots, n_mics)."""
-    # a real product of real and imaginary parts side by side: twice as fast as the complex one
-    turned = whitening.mT
-    table = torch.view_as_real(torch.stack([turned, 1j * turned], dim=-2)).flatten(-2).flatten(1, 2)
-    rows = torch.bmm(torch.view_as_real(spectra).flatten(-2), table)
-    return torch.view_as_complex(rows.unflatten(-1, (-1, 2)))
+    return torch.bmm(spectra, whitening.mT)
 
 
 def _whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
     """Return x^H Q x (n_freq, n_snapshots)."""
     parts = (torch.view_as_real(values).flatten(-2) for values in (spectra, white))
-    return torch.einsum("ftm,ftm->ft", *parts).clamp_min(0.0)
-
-
-def _range_mean(values: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    """Return the means of values (n, ...) over ranges of the first axis."""
-    total = torch.cat([torch.zeros_like(values[:1]), values.cumsum(dim=0)])
-    count = (last - first).to(total.real.dtype).reshape(-1, *[1] * (values.dim() - 1))
-    return (total[last] - total[first]) / count
+    return torch.linalg.vecdot(*parts).clamp_min(0.0)

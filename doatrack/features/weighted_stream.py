@@ -1,6 +1,5 @@
 """A stream of weighted correlations: noise is learned over a span of the recording around, or before, each frame."""
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,14 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.features.snapshot_history import SnapshotHistory
+from doatrack.features.noise_history import NoiseHistory
+from doatrack.features.reverberation import Echo
 from doatrack.features.stream import FeatureStream
 from doatrack.features.weighted_gcc import NoiseModel, WeightedGCC
 
 __all__ = ["WeightedStream"]
 
-_PAST_DECAYS = 7.0
-"""Sound before a frame whose reverberation is looked at, in time constants of its decay: 30 dB."""
 _REFRESH_S = 5.0
 _REFRESH_SHARE = 0.25
 """When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
@@ -42,7 +40,8 @@ class WeightedStream(FeatureStream):
     Notes
     -----
     Snapshots lie on one grid from the start of the recording, or from the first frame after a gap; their spectra are
-    computed once and kept for as long as noise is learned from them.
+    computed once. Some are kept for as long as noise is learned from them (`NoiseHistory`), the others until their frames
+    are known.
 
     Examples
     --------
@@ -68,10 +67,9 @@ class WeightedStream(FeatureStream):
         settings, rate, hop = weighted.settings, self._frames.sample_rate, self._frames.hop_length
         self._span = max(1, round(settings.statistics_s * rate / hop))
         self._refresh = max(1, round(_REFRESH_S * rate / hop))
-        past_s = settings.reverberation_delay_s + _PAST_DECAYS * settings.reverberation_decay_s
-        self._past = math.ceil(math.ceil(past_s * rate / hop) * hop / weighted.hop)
-        in_span = weighted.n_snapshots(self._length(self._span))
-        self._spectra = SnapshotHistory(in_span, self._past)
+        self._history = NoiseHistory(weighted.n_snapshots(self._length(self._span)))
+        self._spectra = _Waiting()
+        self._echo: Echo | None = None
         self._noise: NoiseModel | None = None
         self._start = 0  # of the present segment, in samples
         self._n_heard = self._n_steady = 0  # frames so far, and those for which the causal noise model still holds
@@ -79,37 +77,40 @@ class WeightedStream(FeatureStream):
             self.look_ahead_samples = (self._span - 1) * hop
 
     def _computed(self) -> list[Tensor]:
+        parts: list[Tensor] = []
+        if self._n_whole() == self.n_frames:
+            return parts
         self._measure()
-        parts = []
         while (waiting := self._n_whole() - self.n_frames) > 0:
             if self._weighted.settings.causal:
-                parts += self._causal(waiting)
+                parts += self._causal()
             elif waiting >= self._span:
-                self._noise = self._learn(self.n_frames + self._span - 1)
+                self._learn(self.n_frames + self._span)
                 parts += self._correlate(self._span)
             else:
                 break
         return parts
 
-    def _causal(self, waiting: int) -> list[Tensor]:
+    def _causal(self) -> list[Tensor]:
+        """Return the correlations of the next frame: one by one, so that chunks do not count."""
+        self._hear(self.n_frames + 1)
         if self._n_steady == 0:
-            self._noise = self._learn(self.n_frames)
+            self._learn(self.n_frames + 1)
             self._n_steady = max(1, min(self._refresh, int(_REFRESH_SHARE * self._n_heard)))
-        count = min(waiting, self._n_steady)
-        self._n_steady -= count
-        self._n_heard += count
-        return self._correlate(count)
+        self._n_steady -= 1
+        self._n_heard += 1
+        return self._correlate(1)
 
     def _rest(self) -> list[Tensor]:
         left = self._n_whole() - self.n_frames
         if left <= 0:
             return []
-        self._noise = self._learn(self.n_frames + left - 1)
+        self._learn(self.n_frames + left)
         return self._correlate(left)
 
     def _restart(self) -> None:
         self._start = self.n_frames * self._frames.hop_length
-        self._spectra.restart()
+        self._spectra, self._echo = _Waiting(), None
 
     def _measure(self) -> None:
         """Compute the spectra of the snapshots that are whole."""
@@ -117,7 +118,7 @@ class WeightedStream(FeatureStream):
         if count:
             samples = self._samples.first((count - 1) * self._weighted.hop + self._weighted.length)
             self._spectra.append(self._weighted.spectra(samples[self._order]))
-            self._samples.start_at(self._start + self._spectra.n_in_segment * self._weighted.hop)
+            self._samples.start_at(self._start + self._spectra.end * self._weighted.hop)
 
     def _n_whole(self) -> int:
         """Return how many frames, from the first one of the stream, are whole."""
@@ -128,26 +129,68 @@ class WeightedStream(FeatureStream):
 
     def _snapshots(self, frame: int) -> tuple[int, int]:
         """Return the first snapshot of a frame, from the start of the segment, and the one after its last."""
-        start = frame * self._frames.hop_length - self._start
-        hop = self._weighted.hop
-        return start // hop, self._weighted.n_snapshots(start + self._frames.win_length)
+        return self._weighted.frame_range(frame * self._frames.hop_length - self._start)
 
-    def _learn(self, frame: int) -> NoiseModel:
-        """Return the noise of the span that ends with a frame."""
-        return self._weighted.learn(self._spectra.before(self._snapshots(frame)[1]))
+    def _hear(self, n_frames: int) -> None:
+        """Let noise be learned from what was heard until the end of so many frames."""
+        for spectra in self._spectra.unheard(self._snapshots(n_frames - 1)[1]):
+            self._history.append(spectra)
+
+    def _learn(self, n_frames: int) -> None:
+        """Learn the noise of the span that ends with so many frames."""
+        self._hear(n_frames)
+        self._noise = self._weighted.learn(self._history.spectra, self._history.power, self._history.every)
 
     def _correlate(self, n_frames: int) -> list[Tensor]:
         """Return the correlations of the next frames, a few at a time."""
         assert self._noise is not None
-        parts, hop = [], self._weighted.hop
-        # the first of several frames decides how far back reverberation is looked for: with chunks it must not change
-        at_once = 1 if self._weighted.settings.causal else _FRAMES_AT_ONCE
-        for done in range(0, n_frames, at_once):
-            count = min(at_once, n_frames - done)
-            first = max(0, self._snapshots(self.n_frames)[0] - self._past)
-            spectra = self._spectra.between(first, self._snapshots(self.n_frames + count - 1)[1])
-            skip = self.n_frames * self._frames.hop_length - self._start - first * hop
-            parts.append(self._weighted(spectra, self._noise, count, skip))
+        parts = []
+        for done in range(0, n_frames, _FRAMES_AT_ONCE):
+            count = min(_FRAMES_AT_ONCE, n_frames - done)
+            ranges = [self._snapshots(frame) for frame in range(self.n_frames, self.n_frames + count + 1)]
+            first, last = self._spectra.begin, ranges[-2][1]
+            keep = min(ranges[-1][0], last)
+            spectra = self._spectra.between(first, last)
+            places = [(a - first, b - first) for a, b in ranges[:-1]]
+            found, self._echo = self._weighted(spectra, self._noise, places, self._echo, keep - first)
+            parts.append(found)
+            self._spectra.forget(keep)
             self.n_frames += count
-        self._spectra.forget(*self._snapshots(self.n_frames))
         return parts
+
+
+class _Waiting:
+    """Spectra (n_freq, n, n_mics) of a segment's snapshots, from one on that is still needed."""
+
+    def __init__(self) -> None:
+        self.begin = self.end = 0
+        self._parts: list[Tensor] = []
+        self._n_heard = 0
+
+    def append(self, spectra: Tensor) -> None:
+        """Add the next snapshots."""
+        self._parts.append(spectra)
+        self.end += spectra.shape[1]
+
+    def between(self, first: int, last: int) -> Tensor:
+        """Return the snapshots first to last - 1."""
+        found, start = [], self.begin
+        for part in self._parts:
+            end = start + part.shape[1]
+            if start < last and end > first:
+                found.append(part[:, max(0, first - start) : last - start])
+            start = end
+        return found[0] if len(found) == 1 else torch.cat(found, dim=1)
+
+    def unheard(self, last: int) -> list[Tensor]:
+        """Return the snapshots before `last` that were not asked for like this before."""
+        first, self._n_heard = self._n_heard, max(self._n_heard, last)
+        return [self.between(first, last)] if first < last else []
+
+    def forget(self, first: int) -> None:
+        """Drop the snapshots before one."""
+        while self._parts and self.begin + self._parts[0].shape[1] <= first:
+            self.begin += self._parts.pop(0).shape[1]
+        if self.begin < first:
+            self._parts[0] = self._parts[0][:, first - self.begin :]
+            self.begin = first

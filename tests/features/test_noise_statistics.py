@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,6 @@ from doatrack.features.noise_statistics import (
     lower_quantile,
     noise_covariance,
     reliability,
-    reverberation,
     snapshot_power,
     whitening_matrix,
 )
@@ -81,32 +78,6 @@ def test_the_smaller_the_loading_the_deeper_the_null():
     covariance = noise_covariance(complex_normal(1, 4000, 1) * wave, 0.5)
     kept = [float((whitening_matrix(covariance, loading)[0] @ wave[0]).norm()) for loading in (1.0, 0.1, 0.01)]
     assert kept[0] > 3 * kept[1] > 9 * kept[2] > 0
-
-
-@given(st.integers(1, 60), st.integers(1, 20), st.floats(0.05, 0.97))
-def test_reverberation_is_the_recursion(n_snapshots, delay, decay):
-    power = torch.rand(n_snapshots, 3, generator=torch.Generator().manual_seed(n_snapshots))
-    expected, state = np.zeros((n_snapshots, 3)), np.zeros(3)
-    for k in range(n_snapshots):
-        new = power[k - delay].numpy() if k >= delay else 0.0
-        state = decay * state + (1 - decay) * new
-        expected[k] = state
-    found = reverberation(power, delay, decay)
-    assert found.shape == power.shape
-    np.testing.assert_allclose(found.numpy(), expected, atol=3e-6)
-
-
-def test_reverberation_never_looks_ahead():
-    power = torch.rand(40, 2, generator=torch.Generator().manual_seed(0))
-    later = power.clone()
-    later[20:] = 100.0
-    assert torch.equal(reverberation(power, 3, 0.8)[:23], reverberation(later, 3, 0.8)[:23])
-    assert not torch.equal(reverberation(power, 3, 0.8)[23], reverberation(later, 3, 0.8)[23])
-
-
-def test_a_steady_sound_expects_itself():
-    found = reverberation(torch.full((400, 1), 2.0), 2, math.exp(-0.2))
-    assert found[-1].item() == pytest.approx(2.0, rel=1e-4)
 
 
 @given(st.floats(0, 10), st.floats(0, 10), st.floats(0, 10))

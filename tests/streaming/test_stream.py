@@ -157,7 +157,9 @@ def _size(value) -> int:
     if isinstance(value, (list, tuple)) or type(value).__name__ == "deque":
         return sum(_size(part) for part in value)
     if type(value).__name__ in (
-        "SnapshotHistory",
+        "NoiseHistory",
+        "_Waiting",
+        "Echo",
         "Memory",
         "SoundDetector",
         "SoundRatio",

@@ -1,0 +1,77 @@
+"""The power that earlier sound is expected to leave, for sound that comes in parts."""
+
+import dataclasses
+import functools
+from typing import Self
+
+import torch
+from torch import Tensor
+
+__all__ = ["Echo"]
+
+_AT_ONCE = 64  # snapshots: one product instead of so many steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Echo:
+    """An exponentially fading mean of earlier power: r(t) = decay r(t - 1) + (1 - decay) p(t - delay).
+
+    Parameters
+    ----------
+    level : Tensor of shape (n_freq,)
+        r before the next snapshot.
+    waiting : Tensor of shape (n_freq, delay)
+        Power of the last snapshots, which does not count as reverberation yet.
+    decay : float
+        Factor from one snapshot to the next, below 1.
+
+    Examples
+    --------
+    >>> expected, _ = Echo.silence(1, delay=1, decay=0.5).then(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+    >>> expected
+    tensor([[0.0000, 0.5000, 0.2500, 0.1250]])
+    """
+
+    level: Tensor
+    waiting: Tensor
+    decay: float
+
+    @classmethod
+    def silence(cls, n_freq: int, delay: int, decay: float) -> Self:
+        """Return the echo of nothing."""
+        return cls(torch.zeros(n_freq), torch.zeros(n_freq, delay), decay)
+
+    def then(self, power: Tensor, keep: int | None = None) -> tuple[Tensor, "Echo"]:
+        """Return the power that is expected in the next snapshots, and the echo before a later one.
+
+        Parameters
+        ----------
+        power : Tensor of shape (n_freq, n_snapshots)
+        keep : int, optional
+            The snapshot before which the echo is returned; None is the one after all.
+
+        Returns
+        -------
+        expected : Tensor of shape (n_freq, n_snapshots)
+        after : Echo
+        """
+        n_snapshots = power.shape[1]
+        known = torch.cat([self.waiting, power], dim=1)
+        parts, level = [], self.level
+        for late in known[:, :n_snapshots].split(_AT_ONCE, dim=1):
+            response, fading = _tables(late.shape[1], self.decay)
+            parts.append(torch.addmm(level[:, None] * fading, late, response))
+            level = parts[-1][:, -1]
+        expected = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        end = n_snapshots if keep is None else keep
+        last = self.level if end == 0 else expected[:, end - 1].clone()
+        return expected, Echo(last, known[:, end : end + self.waiting.shape[1]].clone(), self.decay)
+
+
+@functools.lru_cache(maxsize=256)
+def _tables(count: int, decay: float) -> tuple[Tensor, Tensor]:
+    """Return what takes `count` powers to what is left of them, and how an earlier level fades."""
+    steps = torch.arange(count, dtype=torch.float64)
+    ages = steps - steps[:, None]
+    response = torch.where(ages >= 0, (1 - decay) * decay ** ages.clamp_min(0), torch.zeros_like(ages))
+    return response.float(), (decay ** (steps + 1)).float()
