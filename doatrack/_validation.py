@@ -237,11 +237,12 @@ def check_waveform(waveform: object, n_mics: int | None = None, *, name: str = "
     _check_channels(name, array.shape, n_mics)
     if array.dtype.kind in "iu":
         array = _scale_integers(name, array)
-    elif not np.isfinite(array).all():
+    # of NaN both are NaN
+    peak = max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
+    if not math.isfinite(peak):
         raise InvalidInputError(
             f"{name} must hold finite samples, got {_count_bad(array)}. Repair or cut out the gap before tracking."
         )
-    peak = float(np.abs(array).max(initial=0.0))
     if peak > 1e15:
         raise InvalidInputError(
             f"{name} has samples up to {peak:.3g}, beyond what can be processed in single precision. "

@@ -154,7 +154,7 @@ class _Engine:
         self._join = tracker._join(smoothing)
         self._source = FrameSource(tracker._feature_stream(), lambda: tracker._head_for(smoothing), prompt=True)
         self._ambiguity: Ambiguity = what_is_ambiguous(tracker.array_, tracker.grid_)
-        self._nothing = self._join.lost(0)
+        self._nothing = track_of(self._frames.times(0), self._join.lost(0), self._ambiguity)
         self._n_frames = 0
         samples = self._source.look_ahead_samples(tracker.hop_length)
         self.look_ahead_s = samples / tracker.sample_rate
@@ -169,8 +169,10 @@ class _Engine:
         return self._track(self._source.finish())
 
     def _track(self, found: list[FrameEstimates | int]) -> Track | MultiTrack:
+        if not found:
+            return self._nothing  # most chunks are shorter than a frame
         parts = [self._join.lost(part) if isinstance(part, int) else self._join.push(part) for part in found]
-        frames = FrameEstimates.joined(parts) if parts else self._nothing
+        frames = FrameEstimates.joined(parts)
         times = self._frames.times(len(frames.doa), self._n_frames)
         self._n_frames += len(frames.doa)
         return track_of(times, frames, self._ambiguity)

@@ -50,7 +50,7 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
     n_blocks = waveform.shape[-1] // size
     if n_blocks == 0:
         return waveform.new_zeros(0, N_BANDS)
-    blocks = waveform[:, : n_blocks * size].reshape(len(waveform), n_blocks, size)
+    blocks = waveform[:, : n_blocks * size].unfold(-1, size, size)
     window, bands = _band_tables(size, sample_rate)
     spectra = torch.view_as_real(torch.fft.rfft(blocks * window)).flatten(-2)
     # squared and summed over microphones at once; the parts of a frequency have the same row of the table

@@ -47,22 +47,28 @@ class ConstantProduct:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return the product (..., n_out) of values (..., n_in)."""
+        packable = self._can_be_packed(values)
+        if packable and self._is_sparse and values.numel() <= _FEW * self.n_in and torch.backends.mkl.is_available():
+            return self._by_entries(values.reshape(-1, self.n_in)).view(*values.shape[:-1], self.n_out)
         if self._rows is not None:
             values = values.index_select(-1, self._rows.to(values.device))
-        if not self._can_be_packed(values):
+        if not packable:
             return values @ self.matrix.to(values)
         flat = values.reshape(-1, values.shape[-1])
-        if self._is_sparse and len(flat) <= _FEW and torch.backends.mkl.is_available():
-            return self._by_entries(flat).view(*values.shape[:-1], self.n_out)
         if self._packed is None:
             self._packed = self.matrix.T.contiguous().to_mkldnn()
         return F.linear(flat.to_mkldnn(), self._packed).to_dense().view(*values.shape[:-1], self.n_out)
 
     def _by_entries(self, vectors: Tensor) -> Tensor:
         if self._entries is None:
-            self._entries = _csr(self.matrix.T)
-        # one by one: the sparse product of several columns is slower
-        return torch.stack([torch.mv(self._entries, vector) for vector in vectors])
+            whole = self.matrix.new_zeros(self.n_in, self.n_out)
+            whole[slice(None) if self._rows is None else self._rows] = self.matrix
+            self._entries = _csr(whole.T)
+        products = vectors.new_empty(len(vectors), self.n_out)
+        for vector, product in zip(vectors, products, strict=True):
+            # one by one: the sparse product of several columns is slower
+            torch.mv(self._entries, vector, out=product)
+        return products
 
     def _can_be_packed(self, values: Tensor) -> bool:
         plain = values.device.type == "cpu" and values.dtype == self.matrix.dtype == torch.float32

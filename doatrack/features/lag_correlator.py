@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["LagCorrelator"]
+__all__ = ["BlockLagSums", "LagCorrelator"]
 
 _BLOCKS = (16, 32, 64, 128, 256)
 _TOLERANCE = 1e-6
@@ -87,6 +87,45 @@ class LagCorrelator:
         conjugate = spectra.conj().resolve_conj()
         for rows, first, second in self._runs:
             torch.mul(spectra[:, first : first + 1], conjugate[:, second], out=out[:, rows])
+
+
+class BlockLagSums:
+    """Mean over frequencies of cross-spectra turned to each lag, by the same factors, for frequencies in rows.
+
+    Parameters
+    ----------
+    lags : Tensor of shape (n_lags,)
+        In samples.
+    n_fft : int
+        Length of the transform.
+    bins : slice
+        Frequencies that there are.
+
+    Examples
+    --------
+    >>> sums = BlockLagSums(torch.tensor([-1.0, 0.0, 1.0]), 64, slice(1, 32))
+    >>> sums(torch.tensor([1.0, 0.0]).expand(31, 2)).shape                 # one pair
+    torch.Size([1, 3])
+    """
+
+    def __init__(self, lags: Tensor, n_fft: int, bins: slice) -> None:
+        self.n_lags = len(lags)
+        block, moments, back = _factors(lags.double(), n_fft, bins)
+        self._functions = moments[::2, ::2].contiguous()
+        parts = back.view(len(self._functions), 2, -1, self.n_lags).transpose(0, 2) / (bins.stop - bins.start)
+        self._real, self._imag = (part.flatten(0, 1).contiguous() for part in parts.transpose(0, 1))
+        self._whole, self._rest = divmod(bins.stop - bins.start, block)
+
+    def __call__(self, parts: Tensor) -> Tensor:
+        """Return the sums (n_pairs, n_lags) of all pairs' real parts, then imaginary parts, (n_freq, 2 n_pairs)."""
+        functions, real, imag = (table.to(parts.device) for table in (self._functions, self._real, self._imag))
+        within, width = len(parts) - self._rest, parts.shape[1]
+        blocks = parts[:within].view(self._whole, functions.shape[1], width)
+        sums = torch.bmm(functions.expand(self._whole, -1, -1), blocks).view(-1, width)
+        if self._rest:
+            sums = torch.cat([sums, functions[:, : self._rest] @ parts[within:]])
+        first, second = sums.chunk(2, dim=1)
+        return torch.addmm(first.mT @ real, second.mT, imag)
 
 
 def _one_sided_weights(n_fft: int, bins: slice | None) -> Tensor:

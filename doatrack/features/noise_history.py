@@ -44,36 +44,52 @@ class NoiseHistory:
             self._last_every *= 2
         self._capacity = max(1, n_span // self._last_every)
         self.every = 1
-        self._n_heard = self._n_kept = 0  # since the start; and of them those that were ever kept
+        self._n_heard = self._n_kept = 0  # snapshots in the buffers' order; and those that the buffers hold
+        self._waiting: list[Tensor] = []  # written when they are asked for: a few at a time cost as much as many
+        self._n_waiting = 0
         self._spectra: Tensor | None = None
         self._power: Tensor | None = None
 
     @property
     def spectra(self) -> Tensor:
         """What is kept, in any order, (n_freq, n, n_mics)."""
+        self._write()
         assert self._spectra is not None
         return self._spectra[:, : self._n_kept]
 
     @property
     def power(self) -> Tensor:
         """Its `snapshot_power`, (n_freq, n)."""
+        self._write()
         assert self._power is not None
         return self._power[:, : self._n_kept]
 
     def append(self, spectra: Tensor) -> None:
         """Add the next snapshots (n_freq, n, n_mics)."""
-        first = self._n_heard
-        self._n_heard += spectra.shape[1]
+        # those that will be kept whatever comes
+        chosen = spectra[:, -(self._n_heard + self._n_waiting) % self.every :: self.every]
+        self._waiting.append(chosen.clone())
+        self._n_waiting += spectra.shape[1]
+        if self._n_waiting >= self._capacity * self.every:
+            self._write()
+
+    def _write(self) -> None:
+        """Bring what waits into the buffers."""
+        if not self._waiting:
+            return
+        spectra = torch.cat(self._waiting, dim=1)
+        place = -(-self._n_heard // self.every)  # of the first of them, counted in those of this spacing
+        self._n_heard += self._n_waiting
+        self._waiting, self._n_waiting = [], 0
         if self._spectra is None:
             shape = (len(spectra), self._capacity)
             self._spectra = spectra.new_empty(*shape, spectra.shape[2])
             self._power = torch.empty(shape, device=spectra.device)
         while self.every < self._last_every and self._n_heard > self._capacity * self.every:
             self._thin()
-        chosen = spectra[:, -first % self.every :: self.every]
-        place = -(-first // self.every)
-        excess = max(0, chosen.shape[1] - self._capacity)
-        self._put(place + excess, chosen[:, excess:])
+            spectra, place = spectra[:, place % 2 :: 2], (place + 1) // 2
+        excess = max(0, spectra.shape[1] - self._capacity)
+        self._put(place + excess, spectra[:, excess:])
 
     def _thin(self) -> None:
         """Keep every second one of what is kept."""

@@ -81,22 +81,40 @@ def noise_covariance(spectra: Tensor, quantile: float, power: Tensor | None = No
     """
     n_mics = spectra.shape[-1]
     power = snapshot_power(spectra) if power is None else power
-    quiet = (power <= lower_quantile(power, quantile)[:, None]).to(power.dtype)
-    count = quiet.sum(dim=1)[:, None, None]
-    covariance = _gram(spectra, quiet) / count
-    level = covariance.diagonal(dim1=-2, dim2=-1).real.mean(dim=-1)[:, None, None]
+    count = 1 + math.floor(quantile * (power.shape[1] - 1))
+    quiet = power.topk(count, dim=1, largest=False, sorted=False).indices
+    covariance = _gram(_rows(spectra, quiet))
+    level = _diagonal(covariance).mean(dim=-1)
     # digital silence has no direction
-    heard = level > 1e-12 * (power.mean() / n_mics).clamp_min(1e-30)
-    unit = torch.eye(n_mics, dtype=spectra.dtype, device=spectra.device)
-    share = torch.where(heard, count / (count + _PSEUDO_SNAPSHOTS / every), torch.zeros_like(level))
-    return share * covariance / level.clamp_min(1e-30) + (1 - share) * unit
+    heard = level > 1e-12 * count * (power.mean() / n_mics).clamp_min(1e-30)
+    share = heard * (count / (count + _PSEUDO_SNAPSHOTS / every))
+    covariance = _times(covariance, share / level.clamp_min(1e-30))
+    _diagonal(covariance).add_((1 - share)[:, None])
+    return covariance
 
 
-def _gram(spectra: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted sums over snapshots of x x^H, (n_freq, n_mics, n_mics)."""
-    weighted = torch.view_as_complex(torch.view_as_real(spectra) * weight[..., None, None])
+def _diagonal(matrices: Tensor) -> Tensor:
+    """Return a view of the real parts of the diagonals, (n_freq, n_mics)."""
+    return torch.view_as_real(matrices).diagonal(dim1=-3, dim2=-2)[:, 0]
+
+
+def _times(matrices: Tensor, factor: Tensor) -> Tensor:
+    """Return complex matrices times one real number each: half the work of complex products."""
+    return torch.view_as_complex(torch.view_as_real(matrices) * factor[:, None, None, None])
+
+
+def _rows(spectra: Tensor, index: Tensor) -> Tensor:
+    """Return the snapshots (n_freq, n, n_mics) with these numbers (n_freq, n) in each frequency."""
+    n_freq, n_snapshots, n_mics = spectra.shape
+    start = n_snapshots * torch.arange(n_freq, device=index.device)[:, None]
+    # whole rows of one table are copied faster than elements
+    return spectra.reshape(-1, n_mics).index_select(0, (index + start).flatten()).view(n_freq, -1, n_mics)
+
+
+def _gram(spectra: Tensor) -> Tensor:
+    """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics)."""
     # transposed, since a conjugate on the left costs no copy
-    return torch.bmm(weighted.mH, spectra).mT
+    return torch.bmm(spectra.mH, spectra).mT
 
 
 def whitening_matrix(covariance: Tensor, loading: float) -> Tensor:
@@ -115,14 +133,12 @@ def whitening_matrix(covariance: Tensor, loading: float) -> Tensor:
     >>> round(float((whitening_matrix(loud_from_one_side, 0.1)[0] @ wave).abs().max()), 2)  # almost nulled
     0.09
     """
-    n_mics = covariance.shape[-1]
-    unit = torch.eye(n_mics, dtype=covariance.dtype, device=covariance.device)
-    loaded = covariance + loading * unit
+    loaded = covariance.clone()
+    _diagonal(loaded).add_(loading)
     root, failed = torch.linalg.cholesky_ex(loaded)
     # half the time of the general inverse, which a tiny loading may need
     inverse = torch.linalg.inv(loaded) if failed.any() else torch.cholesky_inverse(root)
-    trace = inverse.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1)
-    return inverse * (n_mics / trace)[:, None, None]
+    return _times(inverse, covariance.shape[-1] / _diagonal(inverse).sum(dim=-1))
 
 
 def reliability(power: Tensor, floor: Tensor, expected: Tensor) -> Tensor:

@@ -25,22 +25,20 @@ class SampleBuffer:
     def __init__(self) -> None:
         self.n_samples = 0
         self._start = 0  # what comes before is not wanted any more
-        self._kept: Tensor | None = None
+        self._parts: list[Tensor] = []  # joined when they are asked for: often they are several small chunks
+        self._skip = 0  # samples of the first part that are not wanted any more
 
     @property
     def n_kept(self) -> int:
         """The number of samples that wait."""
-        return 0 if self._kept is None else self._kept.shape[1]
+        return sum(part.shape[1] for part in self._parts) - self._skip
 
     def push(self, samples: Tensor) -> None:
         """Append samples (n_mics, n_samples)."""
         unwanted = min(max(0, self._start - self.n_samples), samples.shape[1])
         self.n_samples += samples.shape[1]
-        new = samples[:, unwanted:]
-        if self._kept is None or self._kept.shape[1] == 0:
-            self._kept = new
-        elif new.shape[1]:
-            self._kept = torch.cat([self._kept, new], dim=1)
+        if samples.shape[1] > unwanted or not self._parts:
+            self._parts.append(samples[:, unwanted:])
 
     def take(self, count: int) -> Tensor:
         """Return the first `count` samples, and keep the others."""
@@ -50,18 +48,22 @@ class SampleBuffer:
 
     def first(self, count: int) -> Tensor:
         """Return the first `count` samples."""
-        if self._kept is None:
+        if not self._parts:
             return torch.zeros(0, 0)
-        return self._kept[:, :count]
+        if len(self._parts) > 1:
+            self._parts[0] = self._parts[0][:, self._skip :]
+            self._parts, self._skip = [torch.cat(self._parts, dim=1)], 0
+        return self._parts[0][:, self._skip : self._skip + count]
 
     def start_at(self, place: int) -> None:
         """Drop what comes before a place in time, also of what is still to come."""
-        if self._kept is not None:
-            self._kept = self._kept[:, min(max(0, place - self._start), self.n_kept) :]
+        self._skip += min(max(0, place - self._start), self.n_kept)
         self._start = max(place, self._start)
+        while len(self._parts) > 1 and self._skip >= self._parts[0].shape[1]:
+            self._skip -= self._parts.pop(0).shape[1]
 
     def skip(self, n_samples: int) -> None:
         """Let time go on without samples; what waits is dropped."""
         self.n_samples += n_samples
-        self._kept = None
+        self._parts, self._skip = [], 0
         self._start = max(self._start, self.n_samples)

@@ -117,7 +117,8 @@ def steered_map(correlations: Tensor, steering: Tensor | ConstantProduct) -> Ten
     n_lags = n_rows // correlations.shape[-2]
     if correlations.shape[-1] == n_lags:
         return srp_map(correlations, steering)
-    halves = torch.stack(correlations.split(n_lags, dim=-1))
-    above, below = srp_map(halves, steering)
-    least = 1e-4 * halves[1].abs().amax(dim=(-1, -2))[..., None] + 1e-9
+    *front, n_pairs, _ = correlations.shape
+    halves = correlations.view(*front, n_pairs, 2, n_lags).movedim(-2, 0).reshape(2, *front, n_rows)
+    above, below = steering(halves) if isinstance(steering, ConstantProduct) else halves @ steering
+    least = 1e-4 * torch.linalg.vector_norm(halves[1], ord=torch.inf, dim=-1, keepdim=True) + 1e-9
     return above / torch.maximum(below, least)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from doatrack.features.gcc_features import GCCFeatures
-from doatrack.features.gcc_phat import lag_transform
+from doatrack.features.lag_correlator import BlockLagSums
 from doatrack.features.noise_statistics import (
     lower_quantile,
     noise_covariance,
@@ -26,7 +26,8 @@ _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _LEAST_WEIGHT = 1e-3
 _SNAPSHOTS_AT_ONCE = 256
-_FREQUENCIES_AT_ONCE = 64
+_MOST_FOR_FLOOR = 160  # snapshots: a quantile of these is known well enough
+_FREQUENCIES_AT_ONCE = 128
 """Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
 
 
@@ -88,10 +89,7 @@ class WeightedGCC:
         rate = frames.sample_rate
         band = settings.freq_range_hz or (_LOWEST_HZ, _HIGHEST_SHARE * rate)
         self._bins = band_bins(band, self.length, rate)
-        rows = lag_transform(lags, self.length).unflatten(0, (-1, 2))[self._bins]
-        # a mean over the chosen frequencies, whatever their number
-        rows = rows * (self.length / 2 / len(rows))
-        self._cosines, self._sines = rows[:, 0].contiguous(), rows[:, 1].contiguous()
+        self._lag_sums = BlockLagSums(lags, self.length, self._bins)
         first, second = torch.as_tensor(mic_pairs).unbind(dim=1)
         self._n_mics = int(second.max()) + 1
         # where a pair's real and imaginary part stand among those of all products of two microphones
@@ -118,7 +116,9 @@ class WeightedGCC:
 
     def _spectra(self, cuts: Tensor, window: Tensor) -> Tensor:
         """Return the spectra (n_freq, n, n_mics) of a few snapshots (n, n_mics, length)."""
-        found = torch.fft.rfft((cuts * window).contiguous()).flatten(0, 1)
+        # in order in memory the transform is several times as fast
+        frames = torch.mul(cuts, window, out=cuts.new_empty(cuts.shape))
+        found = torch.fft.rfft(frames).flatten(0, 1)
         # the plain transpose of a whole matrix is much faster than of a part
         turned = found.new_empty(found.shape[::-1]).copy_(found.T)
         return turned[self._bins].unflatten(1, cuts.shape[:2])
@@ -154,7 +154,8 @@ class WeightedGCC:
         if self.settings.weighting == "whitened":
             covariance = noise_covariance(spectra, self.settings.noise_quantile, power, every)
             whitening = whitening_matrix(covariance, self.settings.loading)
-            power = _whitened_power(spectra, _whitened(spectra, whitening))
+            some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)]
+            power = _whitened_power(some, _whitened(some, whitening))
         else:
             whitening = torch.eye(n_mics, dtype=spectra.dtype, device=spectra.device).expand(n_freq, -1, -1)
         return NoiseModel(whitening, lower_quantile(power, self.settings.floor_quantile))
@@ -183,35 +184,30 @@ class WeightedGCC:
         floor = settings.floor_factor * noise.floor[:, None]
         weight = reliability(power, floor, settings.reverberation_factor * expected)
         scaled = _scaled(white, weight / power.clamp_min(1e-30))
-        found = [
-            self._correlated(white[:, a:b], scaled[:, a:b], weight[:, a:b].mean(dim=1), noise.whitening)
-            for a, b in frames
-        ]
-        return torch.stack(found), after
+        found = white.real.new_empty(len(frames), len(self._places) // 2, 2 * self._lag_sums.n_lags)
+        for row, (a, b) in zip(found, frames, strict=True):
+            self._correlate(white[:, a:b], scaled[:, a:b], weight[:, a:b].mean(dim=1), noise.whitening, out=row)
+        return found, after
 
-    def _correlated(self, white: Tensor, scaled: Tensor, weight: Tensor, whitening: Tensor) -> Tensor:
-        """Return the correlations (n_pairs, 2 n_lags) of one frame.
+    def _correlate(self, white: Tensor, scaled: Tensor, weight: Tensor, whitening: Tensor, out: Tensor) -> None:
+        """Write the correlations (n_pairs, 2 n_lags) of one frame.
 
         The steered sum of the first half is a^H C a of the mean C of s y y^H, that of the second a^H Q a of
         frequencies as weighted.
         """
-        n_mics, n_pairs = self._n_mics, len(self._places) // 2
+        n_mics, n_pairs, n_lags = self._n_mics, len(self._places) // 2, self._lag_sums.n_lags
         sums = torch.bmm(scaled.mH, white)  # transposed C, which spares a conjugate copy
-        own = torch.view_as_real(sums).flatten(1)[:, :: 2 * (n_mics + 1)].sum() / len(sums)
-        above = (own + 2 * n_pairs * self._lag_sums(_chosen(sums, self._turned))) / (white.shape[1] * n_mics)
+        traces = torch.view_as_real(sums).flatten(1)[:, :: 2 * (n_mics + 1)]
+        count = white.shape[1] * n_mics
+        above = self._lag_sums(_chosen(sums, self._turned))
+        torch.add(traces.sum() / (len(sums) * count), above, alpha=2 * n_pairs / count, out=out[:, :n_lags])
         # frames without weight keep a denominator
         share = weight + _LEAST_WEIGHT
         share = share / share.mean()
         pairs, trace = self._parts_of(whitening)
-        own = torch.dot(share, trace) / len(share)
-        below = (own + 2 * n_pairs * self._lag_sums(pairs * share[:, None])) / n_mics
-        return torch.cat([above, below], dim=-1)
-
-    def _lag_sums(self, pairs: Tensor) -> Tensor:
-        """Return the inverse transform (n_pairs, n_lags) of cross-spectra, parts after parts (n_freq, 2 n_pairs)."""
-        real, imag = pairs.chunk(2, dim=1)
-        cosines, sines = self._cosines.to(pairs.device), self._sines.to(pairs.device)
-        return torch.addmm(real.mT @ cosines, imag.mT, sines)
+        below = self._lag_sums(pairs * share[:, None])
+        own = torch.dot(share, trace) / (len(share) * n_mics)
+        torch.add(own, below, alpha=2 * n_pairs / n_mics, out=out[:, n_lags:])
 
     def _parts_of(self, whitening: Tensor) -> tuple[Tensor, Tensor]:
         """Return the parts of pairs (n_freq, 2 n_pairs) and the traces (n_freq,) of a noise model's matrices."""

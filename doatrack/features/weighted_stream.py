@@ -15,7 +15,7 @@ from doatrack.features.weighted_gcc import NoiseModel, WeightedGCC
 __all__ = ["WeightedStream"]
 
 _REFRESH_S = 5.0
-_REFRESH_SHARE = 0.25
+_REFRESH_SHARE = 0.5
 """When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
 sound; the first frames one by one."""
 _FRAMES_AT_ONCE = 8
@@ -89,6 +89,10 @@ class WeightedStream(FeatureStream):
                 parts += self._correlate(self._span)
             else:
                 break
+        if self._weighted.settings.causal:
+            # of the next frame; to compute them again costs less than to join them with the others
+            self._spectra.drop()
+            self._drop_samples(self._spectra.begin)
         return parts
 
     def _causal(self) -> list[Tensor]:
@@ -113,12 +117,17 @@ class WeightedStream(FeatureStream):
         self._spectra, self._echo = _Waiting(), None
 
     def _measure(self) -> None:
-        """Compute the spectra of the snapshots that are whole."""
-        count = self._weighted.n_snapshots(self._samples.n_kept)
-        if count:
+        """Compute the spectra of the whole frames' snapshots."""
+        count = self._snapshots(self._n_whole() - 1)[1] - self._spectra.end
+        if count > 0:
             samples = self._samples.first((count - 1) * self._weighted.hop + self._weighted.length)
             self._spectra.append(self._weighted.spectra(samples[self._order]))
-            self._samples.start_at(self._start + self._spectra.end * self._weighted.hop)
+            self._drop_samples(self._spectra.end)
+
+    def _drop_samples(self, snapshot: int) -> None:
+        """Drop the samples before a snapshot, unless its spectra are to be computed again."""
+        if not self._weighted.settings.causal or self._spectra.begin == self._spectra.end:
+            self._samples.start_at(self._start + snapshot * self._weighted.hop)
 
     def _n_whole(self) -> int:
         """Return how many frames, from the first one of the stream, are whole."""
@@ -186,6 +195,10 @@ class _Waiting:
         """Return the snapshots before `last` that were not asked for like this before."""
         first, self._n_heard = self._n_heard, max(self._n_heard, last)
         return [self.between(first, last)] if first < last else []
+
+    def drop(self) -> None:
+        """Drop all, to be given again from the first one that is needed."""
+        self._parts, self.end = [], self.begin
 
     def forget(self, first: int) -> None:
         """Drop the snapshots before one."""

@@ -109,7 +109,8 @@ class Stream:
             `finish`. The stream is as before: go on with the next chunk, and `gap` for the samples of this one.
         """
         self._check_open()
-        samples = check_waveform(chunk, self._n_mics, name="chunk")
+        # a copy: what does not fill a frame is kept, and a program may use its buffer again
+        samples = np.array(check_waveform(chunk, self._n_mics, name="chunk"))
         self._n_samples += samples.shape[1]
         return self._counted(self._tracker.push(samples))
 
