@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.features.activity import ACTIVITY_BLOCK_S, band_power, block_ranges, means_of_ranges
+from doatrack.features.activity import ACTIVITY_BLOCK_S, band_power, block_ranges
 from doatrack.features.frames import FrameSettings
 from doatrack.features.samples import SampleBuffer
 from doatrack.features.sound_detector import SoundDetector
@@ -82,28 +82,35 @@ class FrameActivity:
         return self._decided(last=True)
 
     def _decided(self, *, last: bool) -> NDArray[np.bool_]:
-        frames = self._frames
-        whole: NDArray[np.int64] = np.arange(self._next, frames.count(self._samples.n_samples))
-        lost = whole < self._lost_until
-        low, high = block_ranges(whole, frames.win_length, frames.hop_length, frames.sample_rate)
-        n_known = np.full(len(whole), self._first_block + len(self._active))
-        if self._causal:
-            # what is told of a frame does not depend on how much more came with its end
-            n_known = np.minimum(n_known, (whole * frames.hop_length + frames.win_length) // self._size)
-        elif not last:
-            waiting = ~lost & (high > n_known)
-            known = slice(int(waiting.argmax()) if waiting.any() else len(whole))
-            whole, lost, low, high, n_known = whole[known], lost[known], low[known], high[known], n_known[known]
-        start = self._first_block
-        means = means_of_ranges(self._active, low - start, high - start, n_known - start)
-        self._next += len(whole)
-        self._forget()
-        return np.asarray((means >= _SHARE) & ~lost)
+        frames, count = self._frames, self._frames.count(self._samples.n_samples)
+        numbers: NDArray[np.int64] = np.arange(self._next, count + 1)
+        ranges = block_ranges(numbers, frames.win_length, frames.hop_length, frames.sample_rate)
+        low, high = (places.tolist() for places in ranges)
+        n_known = self._first_block + len(self._active)
+        found: list[bool] = []
+        for k, frame in enumerate(range(self._next, count)):
+            lost, heard = frame < self._lost_until, n_known
+            if self._causal:
+                # what is told of a frame does not depend on how much more came with its end
+                heard = min(heard, (frame * frames.hop_length + frames.win_length) // self._size)
+            elif not last and not lost and high[k] > n_known:
+                break
+            found.append(not lost and self._share(low[k], high[k], heard) >= _SHARE)
+        self._next += len(found)
+        self._forget(low[len(found)])
+        return np.array(found, dtype=bool)
 
-    def _forget(self) -> None:
-        """Drop the blocks before the next frame; the last one stays, should no later one be in its range."""
-        frames = self._frames
-        low, _ = block_ranges(np.array([self._next]), frames.win_length, frames.hop_length, frames.sample_rate)
-        unneeded = min(max(int(low[0]) - self._first_block, 0), max(len(self._active) - 1, 0))
+    def _share(self, low: int, high: int, n_known: int) -> float:
+        """Return the share of active blocks in a range, of those that are known: the nearest where there are none."""
+        start, known = self._first_block, n_known - self._first_block
+        if known <= 0:
+            return 0.0
+        first = min(max(low - start, 0), known - 1)
+        end = min(max(high - start, first + 1), max(known, first + 1))
+        return float(np.count_nonzero(self._active[first:end])) / (end - first)
+
+    def _forget(self, block: int) -> None:
+        """Drop the blocks before one; the last one stays, should no later one be in the next frame's range."""
+        unneeded = min(max(block - self._first_block, 0), max(len(self._active) - 1, 0))
         self._active = self._active[unneeded:]
         self._first_block += unneeded

@@ -95,12 +95,13 @@ def whiten(spectra: Tensor) -> Tensor:
     tensor([0.6000+0.8000j, 0.0000+0.0000j, 0.0000+1.0000j])
     """
     # by real numbers, scaled so that no square leaves the range of floats: several times as fast as `abs`
-    level = torch.view_as_real(spectra).abs().amax(dim=(-2, -1))[..., None]
-    gain = torch.where(level > 1e-30, 1 / level.clamp_min(1e-30), torch.zeros_like(level))
-    real, imag = spectra.real * gain, spectra.imag * gain
+    parts = torch.view_as_real(spectra)
+    level = parts.abs().amax(dim=(-2, -1), keepdim=True)
+    scaled = parts * torch.where(level > 1e-30, 1 / level.clamp_min(1e-30), torch.zeros_like(level))
+    real, imag = scaled.unbind(dim=-1)
     power = torch.addcmul(real * real, imag, imag)
     floor = 1e-12 * power.amax(dim=-1, keepdim=True) + 1e-30
-    return spectra * (torch.maximum(power, floor).rsqrt() * gain)
+    return torch.view_as_complex(scaled) * torch.maximum(power, floor).rsqrt_()
 
 
 def gcc_phat(spectra: Tensor, mic_pairs: Tensor | NDArray[np.int64], transform: Tensor) -> Tensor:

@@ -7,11 +7,6 @@ from doatrack.features.noise_statistics import snapshot_power
 
 __all__ = ["NoiseHistory"]
 
-_MOST = 320
-"""Snapshots kept. They overlap by three quarters, and neighbours tell nearly the same of noise: every fourth one of 20 s
-gives the same directions (docs/notes.md), and a quarter of memory and time."""
-
-
 class NoiseHistory:
     """Spectra (n_freq, n, n_mics) and powers of snapshots of the last span, of bounded number.
 
@@ -38,7 +33,7 @@ class NoiseHistory:
     (tensor([4., 6., 8.]), 2)
     """
 
-    def __init__(self, n_span: int, most: int = _MOST) -> None:
+    def __init__(self, n_span: int, most: int) -> None:
         self._last_every = 1
         while n_span > most * self._last_every:
             self._last_every *= 2

@@ -18,6 +18,9 @@ _REFRESH_S = 5.0
 _REFRESH_SHARE = 0.5
 """When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
 sound; the first frames one by one."""
+_MOST, _MOST_CAUSAL = 640, 320
+"""Snapshots of a span that noise is learned from. They overlap by three quarters, and neighbours tell nearly the same; the
+causal model is learned again and again, and time counts."""
 _FRAMES_AT_ONCE = 8
 
 
@@ -67,7 +70,8 @@ class WeightedStream(FeatureStream):
         settings, rate, hop = weighted.settings, self._frames.sample_rate, self._frames.hop_length
         self._span = max(1, round(settings.statistics_s * rate / hop))
         self._refresh = max(1, round(_REFRESH_S * rate / hop))
-        self._history = NoiseHistory(weighted.n_snapshots(self._length(self._span)))
+        n_span = weighted.n_snapshots(self._length(self._span))
+        self._history = NoiseHistory(n_span, _MOST_CAUSAL if settings.causal else _MOST)
         self._spectra = _Waiting()
         self._echo: Echo | None = None
         self._noise: NoiseModel | None = None
