@@ -25,7 +25,7 @@ __all__ = ["NoiseModel", "WeightedGCC"]
 _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _LEAST_WEIGHT = 1e-3
-_SNAPSHOTS_AT_ONCE = 256
+_SNAPSHOTS_AT_ONCE = 7
 _MOST_FOR_FLOOR = 160  # snapshots: a quantile of these is known well enough
 _FREQUENCIES_AT_ONCE = 128
 """Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
@@ -105,23 +105,20 @@ class WeightedGCC:
 
     def spectra(self, waveform: Tensor) -> Tensor:
         """Return the snapshots' spectra (n_freq, n_snapshots, n_mics) of a waveform (n_mics, n_samples)."""
-        window = self._window.to(waveform.dtype)
+        window = self._window.to(waveform.dtype).to(waveform.device)
         n_mics, n_snapshots = len(waveform), self.n_snapshots(waveform.shape[-1])
         n_freq = self._bins.stop - self._bins.start
+        found = torch.empty(n_freq, n_snapshots, n_mics, dtype=window.dtype.to_complex(), device=waveform.device)
         if not n_snapshots:
-            return torch.empty(n_freq, 0, n_mics, dtype=window.dtype.to_complex(), device=waveform.device)
+            return found
+        columns = found.view(n_freq, -1)
         cuts = waveform.unfold(-1, self.length, self.hop).transpose(0, 1)
-        parts = [self._spectra(cut, window.to(cut.device)) for cut in cuts.split(_SNAPSHOTS_AT_ONCE)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-
-    def _spectra(self, cuts: Tensor, window: Tensor) -> Tensor:
-        """Return the spectra (n_freq, n, n_mics) of a few snapshots (n, n_mics, length)."""
-        # in order in memory the transform is several times as fast
-        frames = torch.mul(cuts, window, out=cuts.new_empty(cuts.shape))
-        found = torch.fft.rfft(frames).flatten(0, 1)
-        # the plain transpose of a whole matrix is much faster than of a part
-        turned = found.new_empty(found.shape[::-1]).copy_(found.T)
-        return turned[self._bins].unflatten(1, cuts.shape[:2])
+        # few at a time: they are turned while they are near the processor
+        for cut, place in zip(cuts.split(_SNAPSHOTS_AT_ONCE), columns.split(_SNAPSHOTS_AT_ONCE * n_mics, 1), strict=True):
+            # in order in memory the transform is several times as fast
+            frames = torch.mul(cut, window, out=cut.new_empty(cut.shape))
+            place.copy_(torch.fft.rfft(frames).flatten(0, 1)[:, self._bins].T)
+        return found
 
     def frame_range(self, start: int) -> tuple[int, int]:
         """Return the first snapshot within a frame and the one after its last, for the frame's first sample."""
