@@ -92,6 +92,8 @@ class WeightedStream(FeatureStream):
                 self._learn(self.n_frames + self._span)
                 parts += self._correlate(self._span)
             else:
+                # bit by bit, so that a span need not be copied as a whole
+                self._hear(self.n_frames + waiting)
                 break
         if self._weighted.settings.causal:
             # of the next frame; to compute them again costs less than to join them with the others
