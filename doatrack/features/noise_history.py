@@ -7,6 +7,7 @@ from doatrack.features.noise_statistics import snapshot_power
 
 __all__ = ["NoiseHistory"]
 
+
 class NoiseHistory:
     """Spectra (n_freq, n, n_mics) and powers of snapshots of the last span, of bounded number.
 

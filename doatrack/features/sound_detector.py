@@ -122,6 +122,8 @@ class _Sliding:
 
     def push(self, rows: NDArray[np.float64], *, last: bool = False) -> NDArray[np.float64]:
         """Take rows, and return what is known now; after the `last` ones all, and more may follow."""
+        if self._back == self.ahead == 0:
+            return rows
         if self._kept is None:
             if len(rows) == 0:
                 return rows

@@ -19,8 +19,8 @@ _REFRESH_SHARE = 0.5
 """When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
 sound; the first frames one by one."""
 _MOST, _MOST_CAUSAL = 640, 320
-"""Snapshots of a span that noise is learned from. They overlap by three quarters, and neighbours tell nearly the same; the
-causal model is learned again and again, and time counts."""
+"""Snapshots of a span that noise is learned from. They overlap by three quarters, and neighbours tell nearly the same;
+the causal model is learned again and again, and time counts."""
 _FRAMES_AT_ONCE = 8
 
 
@@ -43,8 +43,8 @@ class WeightedStream(FeatureStream):
     Notes
     -----
     Snapshots lie on one grid from the start of the recording, or from the first frame after a gap; their spectra are
-    computed once. Some are kept for as long as noise is learned from them (`NoiseHistory`), the others until their frames
-    are known.
+    computed once (causal: those that two frames share twice). Some are kept for as long as noise is learned from them
+    (`NoiseHistory`), the others until their frames are known.
 
     Examples
     --------

@@ -68,3 +68,18 @@ def test_a_traced_product_is_the_same():
     model, values = Model(), torch.randn(6, 30)
     program = torch.export.export(model, (values,)).module()
     assert torch.allclose(program(values), model(values), atol=1e-5)
+
+
+def test_a_few_vectors_are_multiplied_by_the_entries_that_are_not_zero():
+    matrix = torch.zeros(200, 60)
+    matrix[torch.arange(20, 80), torch.arange(60)] = 2.0
+    matrix[torch.arange(21, 81), torch.arange(60)] = torch.linspace(0, 1, 60)
+    product, values = ConstantProduct(matrix), torch.randn(40, 200, generator=torch.Generator().manual_seed(0))
+    few = torch.cat([product(values[k : k + 2]) for k in range(0, 40, 2)])
+    assert product._packed is None
+    assert torch.allclose(few, product(values), atol=1e-5)
+    assert torch.allclose(few, values @ matrix, atol=1e-5)
+    assert torch.allclose(pickle.loads(pickle.dumps(product))(values[:1]), few[:1], atol=1e-6)
+    dense = ConstantProduct(table(20, 8, seed=0, empty_rows=0))
+    dense(values[:1, :20])
+    assert dense._entries is None
