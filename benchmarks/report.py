@@ -9,6 +9,7 @@ import numpy as np
 import simulation
 import srp_phat_speed
 import torch
+from _live_stream import CHUNK, live_table, measure_live, measure_threads, threads_table
 from _machine import Machine, peak_memory
 from _report import environment, environment_line, make_parser, markdown_table, publish
 from _scaling import measure_scaling, noise, untrained
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         figures["methods"] = _srp_phat(args, machine) + _music(args, machine)
         figures["simulation"] = _simulation(args, machine)
         figures["networks"] = _networks(args, machine)
+        figures["live"] = measure_live(args)
+        figures["threads"] = measure_threads(args)
         figures["scaling"] = [] if args.no_scaling else measure_scaling(args)
     publish(args, _text(args, figures), figures)
 
@@ -185,6 +188,10 @@ def _text(args: argparse.Namespace, figures: dict[str, Any]) -> str:
         _simulation_table(figures["simulation"]),
         "**Networks**, 20 s of 12 microphones: processor seconds per second, features included",
         _networks_table(figures["networks"]),
+        f"**Live stream**, 20 s of 12 microphones in chunks of {CHUNK} samples, filter included",
+        live_table(figures["live"]),
+        "**Threads**: SRPPHAT from the waveform, 20 s of 12 microphones; waiting threads count as processor time",
+        threads_table(figures["threads"]),
     ]
     if figures["scaling"]:
         parts += ["**Growth**: 12 microphones, 2048 directions, 10 s unless said", _scaling_table(figures["scaling"])]

@@ -231,6 +231,9 @@ def test_the_report_runs_in_one_command(benchmark_module, tmp_path, capsys):
     assert all(row["floor_rtf"] < row["rtf_processor"] for row in figures["networks"])
     assert 0 < figures["map_product_share"] < 1.5
     assert figures["simulation"][0]["relative_error"] < 0.02
+    assert figures["live"][0]["method"] == "PhysicsVAETracker, shipped, causal"
+    assert all(row["frame_s"] > 0 and row["rtf_processor"] > 0 for row in figures["live"])
+    assert {(row["method"], row["threads"]) for row in figures["threads"]} >= {("SRPPHAT, grid", n) for n in (1, 2)}
     axes = {"microphones", "directions", "sources, with the filter", "seconds, from disk"}
     assert {row["axis"] for row in figures["scaling"]} == axes
     assert "earlier figures" not in page.read_text()

@@ -114,9 +114,7 @@ class WeightedGCC:
         places = found.view(n_freq, -1).split(_SNAPSHOTS_AT_ONCE * n_mics, 1)
         cuts = waveform.unfold(-1, self.length, self.hop).transpose(0, 1)
         # few at a time: they are turned while they are near the processor
-        for cut, place in zip(
-            cuts.split(_SNAPSHOTS_AT_ONCE), columns.split(_SNAPSHOTS_AT_ONCE * n_mics, 1), strict=True
-        ):
+        for cut, place in zip(cuts.split(_SNAPSHOTS_AT_ONCE), places, strict=True):
             # in order in memory the transform is several times as fast
             frames = torch.mul(cut, window, out=cut.new_empty(cut.shape))
             place.copy_(torch.fft.rfft(frames).flatten(0, 1)[:, self._bins].T)
