@@ -18,8 +18,9 @@ import onnxruntime
 
 LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, the latter of the sample rate
 PSEUDO_SNAPSHOTS, LEAST_WEIGHT = 8.0, 1e-3
-PAST_DECAYS, FRAMES_AT_ONCE = 7.0, 8
-REFRESH_S, REFRESH_SHARE = 5.0, 0.25  # when noise is learned anew by models that look at earlier sound only
+MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 320, 160  # snapshots of a span that noise is learned from
+FRAMES_AT_ONCE = 8
+REFRESH_S, REFRESH_SHARE = 5.0, 0.5  # when noise is learned anew by models that look at earlier sound only
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
 MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
 
@@ -111,23 +112,44 @@ def weighted(waveform, n_frames, known):
     bins = inside(features["freq_range_hz"] or (LOWEST_HZ, HIGHEST_SHARE * rate), length, rate)
     spectra = np.fft.rfft(cut(waveform, length, step) * hann(length))[:, :, bins].transpose(2, 1, 0)
     transform = lag_transform(known, length, bins) * np.float32(length / 2 / spectra.shape[0])
-    past_s = features["reverberation_delay_s"] + PAST_DECAYS * features["reverberation_decay_s"]
-    past = math.ceil(math.ceil(past_s * rate / hop) * hop / step)
     span = max(1, round(features["statistics_s"] * rate / hop))
     n_span = 1 + ((span - 1) * hop + known["win_length"] - length) // step
+    frames = np.arange(n_frames + 1) * hop
+    end = 1 + (frames + known["win_length"] - length) // step
+    first = np.minimum(-(-frames // step), end - 1)
     at_once = 1 if features["causal"] else FRAMES_AT_ONCE
-    parts = []
+    delay = max(1, round(features["reverberation_delay_s"] * rate / step))
+    decay = math.exp(-step / rate / features["reverberation_decay_s"])
+    echo, begin, parts = (np.zeros(len(spectra), np.float32), np.zeros((len(spectra), delay), np.float32)), 0, []
     for start, stop, learned in runs(n_frames, span, known):
-        last = 1 + (learned * hop + known["win_length"] - length) // step
-        whitening, floor = noise_of(spectra[:, max(0, last - n_span) : last], features)
+        kept, every = history(end[learned], n_span, MOST_CAUSAL if features["causal"] else MOST)
+        whitening, floor = noise_of(spectra[:, kept], features, every)
         for k in range(start, stop, at_once):
-            frames = np.arange(k, min(k + at_once, stop)) * hop
-            before = max(0, k * hop // step - past)
-            first = -(-frames // step) - before
-            after = (frames + known["win_length"] - length) // step + 1 - before
-            heard = spectra[:, before : before + after[-1]]
-            parts.append(of_frames(heard, whitening, floor, first, after, step / rate, transform, known))
-    return np.concatenate(parts)
+            count = min(at_once, stop - k)
+            heard = spectra[:, begin : end[k + count - 1]]
+            white = heard @ whitening.mT
+            power = whitened_power(heard, white)
+            keep = min(first[k + count], end[k + count - 1]) - begin
+            expected, echo = reverberation(power, echo, decay, keep)
+            floor_and_echo = features["floor_factor"] * floor[:, None] + features["reverberation_factor"] * expected
+            weight = np.maximum(0, 1 - floor_and_echo / np.maximum(power, 1e-30))
+            white = white * np.sqrt(weight / np.maximum(power, 1e-30))[..., None]
+            places = zip(first[k : k + count] - begin, end[k : k + count] - begin, strict=True)
+            parts += [of_frame(white[:, i:j], weight[:, i:j], whitening, transform, known) for i, j in places]
+            begin += keep
+    return np.stack(parts)
+
+
+def history(total, n_span, most):
+    """Return which of so many snapshots are kept for the noise, and how many each of them stands for."""
+    spacing, every = 1, 1
+    while n_span > most * spacing:
+        spacing *= 2
+    capacity = max(1, n_span // spacing)
+    while every < spacing and total > capacity * every:
+        every *= 2
+    # a ring: the newest are written over the oldest
+    return sorted(range(0, total, every)[-capacity:], key=lambda k: k // every % capacity), every
 
 
 def runs(n_frames, span, known):
@@ -140,7 +162,7 @@ def runs(n_frames, span, known):
         start = stop
 
 
-def noise_of(spectra, features):
+def noise_of(spectra, features, every):
     """Return the whitening (n_freq, n_mics, n_mics) and floor (n_freq,) of snapshots (n_freq, n_snapshots, n_mics)."""
     heard = (spectra != 0).any(axis=(0, 2))
     if heard.any() and not heard.all():
@@ -153,49 +175,43 @@ def noise_of(spectra, features):
         chosen, count = spectra * quiet[..., None], quiet.sum(axis=1)[:, None, None]
         covariance = chosen.mT @ chosen.conj() / count
         level = np.trace(covariance, axis1=1, axis2=2).real[:, None, None] / len(unit)
-        share = np.where(level > 1e-12 * max(power.mean(), 1e-30), count / (count + PSEUDO_SNAPSHOTS), 0.0)
+        share = np.where(level > 1e-12 * max(power.mean(), 1e-30), count / (count + PSEUDO_SNAPSHOTS / every), 0.0)
         covariance = share * covariance / np.maximum(level, 1e-30) + (1 - share) * unit
         inverse = np.linalg.inv((covariance + features["loading"] * unit).astype(np.complex64))
         whitening = inverse * (len(unit) / np.trace(inverse, axis1=1, axis2=2).real)[:, None, None]
+        spectra = spectra[:, :: -(-spectra.shape[1] // MOST_FOR_FLOOR)]
     power = whitened_power(spectra, spectra @ whitening.mT)
     return whitening, np.quantile(power, features["floor_quantile"], axis=1).astype(np.float32)
 
 
-def of_frames(spectra, whitening, floor, first, after, step_s, transform, known):
-    """Return the correlations of frames from snapshots first to after - 1: numerators beside denominators."""
-    features, (left, right) = known["features"], np.array(known["mic_pairs"]).T
-    white = spectra @ whitening.mT
-    power = whitened_power(spectra, white)
-    delay = max(1, round(features["reverberation_delay_s"] / step_s))
-    decay = math.exp(-step_s / features["reverberation_decay_s"])
-    expected = features["reverberation_factor"] * reverberation(power, delay, decay)
-    weight = np.maximum(0, 1 - (features["floor_factor"] * floor[:, None] + expected) / np.maximum(power, 1e-30))
-    white = white * np.sqrt(weight / np.maximum(power, 1e-30))[..., None]
-    rows = []
-    for start, end in zip(first, after, strict=True):
-        part = white[:, start:end]
-        share = weight[:, start:end].mean(axis=1) + LEAST_WEIGHT
-        sides = part.mT @ part.conj() / (end - start), (share / share.mean())[:, None, None] * whitening
-        columns = []
-        for quadratic in sides:
-            own = np.trace(quadratic, axis1=1, axis2=2).real.mean()
-            cross = (quadratic[:, left, right].T @ transform).real
-            columns.append((own + 2 * len(left) * cross) / len(whitening[0]))
-        rows.append(np.concatenate(columns, axis=1))
-    return np.stack(rows)
+def of_frame(white, weight, whitening, transform, known):
+    """Return the correlations of a frame from its snapshots: numerators beside denominators."""
+    left, right = np.array(known["mic_pairs"]).T
+    share = weight.mean(axis=1) + LEAST_WEIGHT
+    sides = white.mT @ white.conj() / white.shape[1], (share / share.mean())[:, None, None] * whitening
+    columns = []
+    for quadratic in sides:
+        own = np.trace(quadratic, axis1=1, axis2=2).real.mean()
+        cross = (quadratic[:, left, right].T @ transform).real
+        columns.append((own + 2 * len(left) * cross) / len(whitening[0]))
+    return np.concatenate(columns, axis=1)
 
 
 def whitened_power(spectra, white):
     return np.maximum((spectra.conj() * white).sum(axis=-1).real, 0)
 
 
-def reverberation(power, delay, decay):
-    """Return the fading mean of the power (n_freq, n_snapshots) of at least `delay` snapshots ago."""
-    expected, state = np.zeros_like(power), np.zeros(len(power), power.dtype)
-    for k in range(delay, power.shape[1]):
-        state = decay * state + (1 - decay) * power[:, k - delay]
-        expected[:, k] = state
-    return expected
+def reverberation(power, echo, decay, keep):
+    """Return the fading mean of earlier power in snapshots (n_freq, n_snapshots), and the echo before one of them.
+
+    The echo is the mean before the first snapshot, and the power of the last ones, which does not count yet.
+    """
+    (level, waiting), levels = echo, []
+    late = np.concatenate([waiting, power], axis=1)
+    for k in range(power.shape[1]):
+        levels.append(decay * (levels[-1] if levels else level) + (1 - decay) * late[:, k])
+    known = [level, *levels]
+    return np.stack(levels, axis=1), (known[keep], late[:, keep : keep + waiting.shape[1]])
 
 
 def sound_activity(waveform, n_frames, known):

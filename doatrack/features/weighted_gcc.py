@@ -71,6 +71,7 @@ class WeightedGCC:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from doatrack.features import FrameSettings
     >>> pairs = np.array([[0, 1], [0, 2], [1, 2]])
     >>> weighted = WeightedGCC(GCCFeatures(), FrameSettings(), torch.arange(-3.0, 4.0), pairs)
