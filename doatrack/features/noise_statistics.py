@@ -113,7 +113,6 @@ def _rows(spectra: Tensor, index: Tensor) -> Tensor:
 
 def _gram(spectra: Tensor) -> Tensor:
     """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics)."""
-    # transposed, since a conjugate on the left costs no copy
     return torch.bmm(spectra.mH, spectra).mT
 
 

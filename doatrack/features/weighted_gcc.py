@@ -194,7 +194,7 @@ class WeightedGCC:
         frequencies as weighted.
         """
         n_mics, n_pairs, n_lags = self._n_mics, len(self._places) // 2, self._lag_sums.n_lags
-        sums = torch.bmm(scaled.mH, white)  # transposed C, which spares a conjugate copy
+        sums = torch.bmm(scaled.mH, white)  # the transpose of C
         traces = torch.view_as_real(sums).flatten(1)[:, :: 2 * (n_mics + 1)]
         count = white.shape[1] * n_mics
         above = self._lag_sums(_chosen(sums, self._turned))
