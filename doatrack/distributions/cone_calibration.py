@@ -19,7 +19,8 @@ _LEAST, _MOST = 1e-9, 1e9  # concentrations
 class ConeCalibration:
     """Law of angular errors given a concentration: von Mises-Fisher around the truth, with a heavier tail.
 
-    Of a concentration k that a method claims, `scale` * k ** `power` is believed. The error then follows a von
+    Of a concentration k that a method claims, `scale` * k ** `power` is believed, and more or less of it as what was
+    heard agrees with the answer (`slopes`, for methods that tell this). The error then follows a von
     Mises-Fisher distribution whose concentration is itself uncertain (a Gamma distribution with the relative variance
     `tail`): rare large errors no longer decide how wide all cones are. What is left, `levels` corrects. The numbers
     come from recordings with known directions. Over all such frames the cones then cover what they claim; for each
@@ -36,6 +37,12 @@ class ConeCalibration:
     levels : tuple of float
         The law's probabilities that stand for the levels 0, 1 / n, ..., 1, increasing from 0 to 1; (0, 1) corrects
         nothing.
+    slopes : tuple of float
+        What one more unit of each number of agreement adds to the log of the believed concentration; empty: agreement
+        is not asked for.
+    ranges : tuple of (float, float)
+        For each slope, the lowest and highest agreement that was met while calibrating: values beyond are taken as
+        these. The middle adds nothing.
 
     Raises
     ------
@@ -44,10 +51,10 @@ class ConeCalibration:
 
     Notes
     -----
-    With w = 1 - cos(error), K = scale * k ** power and t = tail, P(W > w) = (1 + t K w) ** (-1 / t), or exp(-K w) for
-    t = 0, here cut at w = 2 and normalised. Near the mean it is a Student t distribution in two dimensions
-    with 2 / t degrees of freedom. Angle and probability are closed forms of each other; `levels` is linear between
-    its entries.
+    With w = 1 - cos(error), K = scale * k ** power * exp(sum of slope * agreement) and t = tail,
+    P(W > w) = (1 + t K w) ** (-1 / t), or exp(-K w) for t = 0, here cut at w = 2 and normalised. Near the mean it is a
+    Student t distribution in two dimensions with 2 / t degrees of freedom. Angle and probability are closed forms of
+    each other; `levels` is linear between its entries.
 
     References
     ----------
@@ -67,6 +74,8 @@ class ConeCalibration:
     power: float = 1.0
     tail: float = 0.0
     levels: tuple[float, ...] = (0.0, 1.0)
+    slopes: tuple[float, ...] = ()
+    ranges: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         check_real("scale", self.scale, 0.0, exclusive_minimum=True)
@@ -75,7 +84,16 @@ class ConeCalibration:
         levels = check_array("levels", self.levels, ("n_levels",))
         if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1 or (np.diff(levels) <= 0).any():
             raise InvalidInputError(f"levels must increase from 0 to 1, got {levels.tolist()}.")
+        slopes = check_array("slopes", self.slopes, ("n_slopes",)) if len(self.slopes) else np.zeros(0)
+        ranges = check_array("ranges", self.ranges, (len(slopes), 2)) if len(slopes) else np.zeros((0, 2))
+        if len(self.ranges) != len(slopes) or (ranges[:, 0] > ranges[:, 1]).any():
+            raise InvalidInputError(
+                f"ranges must hold (lowest, highest) for each of {len(slopes)} slopes, got {list(self.ranges)}."
+            )
+        # a file gives lists, and equal calibrations must be equal
         object.__setattr__(self, "levels", tuple(levels.tolist()))
+        object.__setattr__(self, "slopes", tuple(slopes.tolist()))
+        object.__setattr__(self, "ranges", tuple((float(low), float(high)) for low, high in ranges))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -93,16 +111,49 @@ class ConeCalibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters as plain numbers and a list, for JSON."""
-        return dataclasses.asdict(self) | {"levels": list(self.levels)}
+        lists = {"levels": list(self.levels), "slopes": list(self.slopes), "ranges": [list(r) for r in self.ranges]}
+        return dataclasses.asdict(self) | lists
 
-    def believed(self, concentration: ArrayLike) -> FloatArray:
-        """Return the calibrated concentration, scale * k ** power, of concentrations (...); NaN stays NaN."""
+    def of_believed(self) -> Self:
+        """Return the law of concentrations that `believed` gave already, such as those of a calibrated track."""
+        return dataclasses.replace(self, scale=1.0, power=1.0, slopes=(), ranges=())
+
+    def believed(self, concentration: ArrayLike, agreement: ArrayLike | None = None) -> FloatArray:
+        """Return the calibrated concentration of what a method claims.
+
+        Parameters
+        ----------
+        concentration : array-like of shape (...)
+            At least 0; NaN stays NaN.
+        agreement : array-like of shape (..., n_slopes), optional
+            How well what was heard agrees with the answer, as in the calibration; without slopes it does not matter.
+
+        Raises
+        ------
+        InvalidInputError
+            On a negative concentration, or an agreement that is missing or of another shape.
+        """
         claimed = check_array("concentration", concentration, ("...",), finite=False)
         if (claimed < 0).any():
             raise InvalidInputError(f"concentration must be at least 0, got {float(np.nanmin(claimed)):g}.")
-        return np.asarray(np.clip(self.scale * claimed**self.power, 0.0, _MOST))
+        return np.asarray(np.clip(self.scale * claimed**self.power * self._trust(agreement), 0.0, _MOST))
 
-    def credible_angle(self, concentration: ArrayLike, level: float = 0.9) -> FloatArray:
+    def _trust(self, agreement: ArrayLike | None) -> FloatArray | float:
+        """Return the factor (...) that agreement makes."""
+        if not self.slopes:
+            return 1.0
+        if agreement is None:
+            raise InvalidInputError(
+                f"This calibration has {len(self.slopes)} slopes and needs the agreement (..., {len(self.slopes)}) of "
+                "each frame, got None. For concentrations of a calibrated track take of_believed()."
+            )
+        low, high = np.asarray(self.ranges).T
+        rows = np.clip(check_array("agreement", agreement, ("...", len(self.slopes)), finite=False), low, high)
+        return np.asarray(np.exp((rows - (low + high) / 2) @ np.asarray(self.slopes)))
+
+    def credible_angle(
+        self, concentration: ArrayLike, level: float = 0.9, agreement: ArrayLike | None = None
+    ) -> FloatArray:
         """Return the half-angle of the cone that holds the source with a given probability.
 
         Parameters
@@ -111,6 +162,8 @@ class ConeCalibration:
             As the method claims it, at least 0; NaN where unknown.
         level : float
             Strictly between 0 and 1.
+        agreement : array-like of shape (..., n_slopes), optional
+            As in `believed`.
 
         Returns
         -------
@@ -122,13 +175,13 @@ class ConeCalibration:
         InvalidInputError
             On a negative concentration or a level out of range.
         """
-        k, t = np.maximum(self.believed(concentration), _LEAST), max(self.tail, _NO_TAIL)
+        k, t = np.maximum(self.believed(concentration, agreement), _LEAST), max(self.tail, _NO_TAIL)
         corrected = np.interp(check_probability("level", level), self._steps(), self.levels)
         log_beyond = np.log1p(corrected * np.expm1(_log_beyond(2.0, k, t)))
         w = np.clip(np.expm1(-t * log_beyond) / (t * k), 0.0, 2.0)
         return np.asarray(2 * np.arctan2(np.sqrt(w), np.sqrt(2 - w)))
 
-    def probability(self, angle: ArrayLike, concentration: ArrayLike) -> FloatArray:
+    def probability(self, angle: ArrayLike, concentration: ArrayLike, agreement: ArrayLike | None = None) -> FloatArray:
         """Return the probability of an error of at most an angle: the level whose cone just holds it.
 
         Over many frames of a calibrated method these numbers are uniform between 0 and 1.
@@ -137,34 +190,33 @@ class ConeCalibration:
         ----------
         angle : array-like of shape (...)
             In radians, 0 to pi.
-        concentration : array-like of shape (...)
+        concentration, agreement
             As in `credible_angle`.
         """
-        return np.asarray(np.interp(self._of_law(angle, concentration), self.levels, self._steps()))
+        return np.asarray(np.interp(self._of_law(angle, concentration, agreement), self.levels, self._steps()))
 
-    def log_density(self, angle: ArrayLike, concentration: ArrayLike) -> FloatArray:
+    def log_density(self, angle: ArrayLike, concentration: ArrayLike, agreement: ArrayLike | None = None) -> FloatArray:
         """Return the log density of errors (per unit of 1 - cos, between 0 and 2): the likelihood of the parameters.
 
         Parameters
         ----------
-        angle, concentration
+        angle, concentration, agreement
             As in `probability`.
         """
         w = _one_minus_cosine(angle)
-        k, t = np.maximum(self.believed(concentration), _LEAST), max(self.tail, _NO_TAIL)
+        k, t = np.maximum(self.believed(concentration, agreement), _LEAST), max(self.tail, _NO_TAIL)
         within = -np.expm1(_log_beyond(2.0, k, t))
-        step = np.searchsorted(self.levels, self._of_law(angle, concentration), side="right").clip(
-            1, len(self.levels) - 1
-        )
+        inside = self._of_law(angle, concentration, agreement)
+        step = np.searchsorted(self.levels, inside, side="right").clip(1, len(self.levels) - 1)
         correction = -np.log((len(self.levels) - 1) * np.diff(self.levels))[step - 1]
         return np.asarray(np.log(k) + _log_beyond(w, k, t) - np.log1p(t * k * w) - np.log(within) + correction)
 
     def _steps(self) -> FloatArray:
         return np.linspace(0, 1, len(self.levels))
 
-    def _of_law(self, angle: ArrayLike, concentration: ArrayLike) -> FloatArray:
+    def _of_law(self, angle: ArrayLike, concentration: ArrayLike, agreement: ArrayLike | None) -> FloatArray:
         """Return the probability of the law before `levels` corrects it."""
-        k, t = np.maximum(self.believed(concentration), _LEAST), max(self.tail, _NO_TAIL)
+        k, t = np.maximum(self.believed(concentration, agreement), _LEAST), max(self.tail, _NO_TAIL)
         return np.asarray(np.expm1(_log_beyond(_one_minus_cosine(angle), k, t)) / np.expm1(_log_beyond(2.0, k, t)))
 
 

@@ -1,7 +1,6 @@
 """How far a tracker's concentrations can be believed: learned from recordings of known directions."""
 
 import copy
-import dataclasses
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
@@ -24,8 +23,8 @@ from doatrack.tracking import Track
 
 __all__ = ["CalibratedTracker"]
 
-_Claims = dict[Smoothing, tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""Errors in radians and claimed concentrations of active frames, by the way of joining them."""
+_Claims = dict[Smoothing, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]
+"""Errors in radians, claimed concentrations and agreements of active frames, by the way of joining them."""
 
 
 class CalibratedTracker(TrackerCore):
@@ -58,7 +57,8 @@ class CalibratedTracker(TrackerCore):
         Notes
         -----
         Directions do not change, only their claimed uncertainty: frame by frame, with the filter and with the smoother,
-        `calibration_` holds a `ConeCalibration`. Labels are needed, and may come from a simulation. SRPPHAT
+        `calibration_` holds a `ConeCalibration`. With filter and smoother it also asks how well single frames agree
+        with the joined answer, from 500 active frames on. Labels are needed, and may come from a simulation. SRPPHAT
         knows nothing of the uncertainty of single frames; that of its filter and smoother can be calibrated.
         """
         check_is_fitted(self)
@@ -105,7 +105,7 @@ class CalibratedTracker(TrackerCore):
         check_smoothing(smoothing)
         known = self.calibration_.get(name_of(smoothing), ConeCalibration())
         # a track's concentrations are believed already
-        angle = dataclasses.replace(known, scale=1.0, power=1.0).credible_angle(track.concentration, level)
+        angle = known.of_believed().credible_angle(track.concentration, level)
         return np.asarray(angle, dtype=np.float64)
 
     def _claims_of_arrays(
@@ -136,15 +136,15 @@ class CalibratedTracker(TrackerCore):
     def _claims_and_errors(
         self, recordings: Recordings, truth: list[Any], smoothings: tuple[Smoothing, ...]
     ) -> _Claims:
-        """Return errors in radians and claimed concentrations of active frames of known direction, by smoothing."""
-        errors: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
-        concentration: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
+        """Return errors, claimed concentrations and agreements of active frames of known direction, by smoothing."""
+        found: dict[Smoothing, list[Any]] = {smoothing: [] for smoothing in smoothings}
         for k in range(len(recordings)):
             heard = self._estimate(recordings, k, maps=True)
             doa, weight = self._align(truth[k], heard, recordings.name(k))
             keep = (weight > 0) & np.isfinite(doa).all(axis=1)
             for smoothing in smoothings:
                 frames = self._one_source(heard, smoothing)
-                errors[smoothing].append(angular_error(doa[keep], frames.doa[keep]))
-                concentration[smoothing].append(frames.concentration[keep])
-        return {s: (np.concatenate(errors[s]), np.concatenate(concentration[s])) for s in smoothings}
+                agreement = np.zeros((len(doa), 0)) if frames.agreement is None else frames.agreement
+                columns = angular_error(doa, frames.doa), frames.concentration, agreement
+                found[smoothing].append([column[keep] for column in columns])
+        return {s: tuple(map(np.concatenate, zip(*found[s], strict=True))) for s in smoothings}  # type: ignore[misc]

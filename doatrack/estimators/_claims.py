@@ -26,8 +26,8 @@ def believed(frames: FrameEstimates, calibration: ConeCalibration | None, *, cla
     Without a calibration they stay as claimed, or become unknown where a method's claims mean nothing by themselves.
     """
     if calibration is not None:
-        angle = np.asarray(calibration.credible_angle(frames.concentration, _LEVEL), dtype=np.float64)
-        concentration = np.asarray(calibration.believed(frames.concentration), dtype=np.float64)
+        concentration = np.asarray(calibration.believed(frames.concentration, frames.agreement), dtype=np.float64)
+        angle = np.asarray(calibration.of_believed().credible_angle(concentration, _LEVEL), dtype=np.float64)
         return dataclasses.replace(frames, concentration=concentration, credible_angle=angle)
     if claims:
         return frames

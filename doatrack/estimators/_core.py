@@ -52,6 +52,11 @@ class TrackerCore(BaseEstimator):
         """Return the centres of the first `n_frames` frames in seconds."""
         return self._frames().times(n_frames)
 
+    @property
+    def _step_s(self) -> float:
+        """From one frame to the next, in seconds."""
+        return self.hop_length / self.sample_rate
+
     def _frames(self) -> FrameSettings:
         return FrameSettings(self.sample_rate, self.win_length, self.hop_length, self.window)
 
@@ -90,7 +95,8 @@ class TrackerCore(BaseEstimator):
         if frames.log_likelihood is None:
             frames = self._believed(frames, None)
         frames = side.of_maps(frames)
-        return side.of_directions(join_frames(frames, self._transition(frames.log_likelihood is not None), smoothing))
+        transition = self._transition(frames.log_likelihood is not None)
+        return side.of_directions(join_frames(frames, transition, smoothing, self._step_s))
 
     def _believed(self, frames: FrameEstimates, smoothing: Smoothing) -> FrameEstimates:
         """Return the frames with the uncertainty that `calibrate` found for this way of joining them."""
@@ -99,7 +105,7 @@ class TrackerCore(BaseEstimator):
     def _transition(self, own_grid: bool) -> Transition:
         """Return the motion of one frame, built once for as long as grid, hop and motion stay the same."""
         grid = self.grid_ if own_grid else None
-        step_s = self.hop_length / self.sample_rate
+        step_s = self._step_s
         key = (None if grid is None else grid.directions.tobytes(), step_s, self.motion)
         kept = self.__dict__.get("_motion_table")
         if kept is None or kept[0] != key:

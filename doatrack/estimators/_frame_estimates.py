@@ -14,7 +14,8 @@ class FrameEstimates:
     """What an estimator knows of each frame of one recording: the inside of a `Track`.
 
     `log_likelihood` (n_frames, n_directions), in nats over the estimator's grid, is there for estimators that make
-    maps, where it was asked for.
+    maps, where it was asked for. `agreement` (n_frames, 3) says how well what was heard agrees with joined frames
+    (`doatrack.tracking.agreement`).
     """
 
     doa: NDArray[np.float64]
@@ -23,6 +24,7 @@ class FrameEstimates:
     activity: NDArray[np.bool_]
     evidence: NDArray[np.float64]
     log_likelihood: NDArray[np.float64] | None = None
+    agreement: NDArray[np.float64] | None = None
 
     @classmethod
     def joined(cls, parts: Sequence["FrameEstimates"]) -> "FrameEstimates":

@@ -11,6 +11,7 @@ from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._several_sources import filtered_sources, lost_sources
 from doatrack.estimators._smoothing import log_likelihood_of, weight_of
 from doatrack.tracking import OnlineFilter, OnlineSources, Transition, posterior_directions
+from doatrack.tracking.agreement import AgreementMean, map_agreement
 from doatrack.tracking.posterior_summary import PosteriorSummary
 
 __all__ = ["FilterJoin", "NoJoin", "OnlineJoin", "SeveralJoin", "SourcesJoin"]
@@ -54,24 +55,31 @@ class FilterJoin:
     Parameters
     ----------
     transition : Transition
+    step_s : float
+        From one frame to the next in seconds.
     before, after : callable
         What is done to frames before the filter, and after.
     """
 
-    def __init__(self, transition: Transition, before: _Step, after: _Step) -> None:
+    def __init__(self, transition: Transition, step_s: float, before: _Step, after: _Step) -> None:
         self._filter, self._before, self._after = OnlineFilter(transition), before, after
-        self._summary = PosteriorSummary(transition.grid)
+        self._summary, self._agreement = PosteriorSummary(transition.grid), AgreementMean(step_s)
 
     def push(self, frames: FrameEstimates) -> FrameEstimates:
         heard = self._before(frames)
         likelihood = log_likelihood_of(heard, self._filter.transition.grid)
-        return self._after(self._placed(heard, self._filter.update(likelihood, weight_of(heard))))
+        weight = weight_of(heard)
+        posterior = self._filter.update(likelihood, weight)
+        agreement = self._agreement.push(map_agreement(posterior, likelihood), weight)
+        return self._after(self._placed(heard, posterior, agreement))
 
     def lost(self, n_frames: int) -> FrameEstimates:
         posterior = self._filter.predict(n_frames)
         unknown = np.full(len(posterior), np.nan)
         nowhere = FrameEstimates(np.zeros((len(posterior), 3)), unknown, unknown, unknown == 0, unknown)
-        known = self._after(self._placed(nowhere, posterior))
+        # nothing was heard that could agree or not: what was known before still holds
+        agreement = np.tile(self._agreement.last, (len(posterior), 1))
+        known = self._after(self._placed(nowhere, posterior, agreement))
         rows = np.minimum(np.arange(n_frames), len(posterior) - 1)
         return FrameEstimates(
             known.doa[rows],
@@ -79,11 +87,16 @@ class FilterJoin:
             known.credible_angle[rows],
             known.activity[rows],
             known.evidence[rows],
+            agreement=agreement[rows],
         )
 
-    def _placed(self, frames: FrameEstimates, posterior: NDArray[np.float64]) -> FrameEstimates:
+    def _placed(
+        self, frames: FrameEstimates, posterior: NDArray[np.float64], agreement: NDArray[np.float64]
+    ) -> FrameEstimates:
         doa, concentration, angle = self._summary(posterior)
-        return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle)
+        return dataclasses.replace(
+            frames, doa=doa, concentration=concentration, credible_angle=angle, agreement=agreement
+        )
 
 
 class SeveralJoin:

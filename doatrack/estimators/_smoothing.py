@@ -12,6 +12,7 @@ from doatrack.distributions import credible_angle
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.geometry import DirectionGrid
 from doatrack.tracking import MotionModel, SwitchingMotion, Transition, grid_filter, grid_smoother, posterior_directions
+from doatrack.tracking.agreement import AgreementMean, map_agreement, mean_agreement
 
 __all__ = ["Smoothing", "check_smoothing", "join_frames", "log_likelihood_of", "transition_of", "weight_of"]
 
@@ -37,17 +38,23 @@ def transition_of(
 
 
 def join_frames(
-    frames: FrameEstimates, transition: Transition, smoothing: Literal["filter", "smoother"]
+    frames: FrameEstimates, transition: Transition, smoothing: Literal["filter", "smoother"], step_s: float
 ) -> FrameEstimates:
     """Return the frames' directions and concentrations given their neighbours, earlier ones or all.
 
     Where an estimator has no map, its direction and concentration are taken as a von Mises-Fisher likelihood.
     """
     join = grid_filter if smoothing == "filter" else grid_smoother
-    posterior = join(log_likelihood_of(frames, transition.grid), transition, weight_of(frames))
+    likelihood, weight = log_likelihood_of(frames, transition.grid), weight_of(frames)
+    posterior = join(likelihood, transition, weight)
     doa, concentration = posterior_directions(posterior, transition.grid)
     angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
-    return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle)
+    agreement = map_agreement(posterior, likelihood)
+    if smoothing == "filter":
+        agreement = AgreementMean(step_s).push(agreement, weight)
+    else:
+        agreement = mean_agreement(agreement, weight, step_s)
+    return dataclasses.replace(frames, doa=doa, concentration=concentration, credible_angle=angle, agreement=agreement)
 
 
 def log_likelihood_of(frames: FrameEstimates, grid: DirectionGrid) -> NDArray[np.float64]:

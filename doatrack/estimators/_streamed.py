@@ -23,6 +23,7 @@ from doatrack.exceptions import InvalidInputError, LookAheadWarning
 from doatrack.geometry import Ambiguity
 from doatrack.streaming import Stream
 from doatrack.tracking import MultiTrack, SourceLinker, Track
+from doatrack.tracking.agreement import mean_agreement
 from doatrack.tracking.smoother_by_parts import smoothed_directions
 
 __all__ = ["StreamedTracker"]
@@ -105,7 +106,7 @@ class StreamedTracker(TrackerCore):
             return self._believed(side.of_directions(frames), smoothing)
 
         transition = self._transition(own_grid=self._makes_maps())
-        return FilterJoin(transition, lambda frames: self._heard(frames, side), after)
+        return FilterJoin(transition, self._step_s, lambda frames: self._heard(frames, side), after)
 
     def _heard(self, frames: FrameEstimates, side: OneSide) -> FrameEstimates:
         """Return what frames tell to the motion model."""
@@ -136,9 +137,13 @@ class StreamedTracker(TrackerCore):
         """Return what the smoother makes of a recording's parts."""
         transition = self._transition(own_grid=parts[0].log_likelihood is not None)
         likelihoods = [log_likelihood_of(part, transition.grid) for part in parts]
-        doa, concentration = smoothed_directions(likelihoods, [weight_of(part) for part in parts], transition)
+        weights = [weight_of(part) for part in parts]
+        doa, concentration, agreement = smoothed_directions(likelihoods, weights, transition)
+        agreement = mean_agreement(agreement, np.concatenate(weights), self._step_s)
         angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
-        joined = dataclasses.replace(_without_maps(parts), doa=doa, concentration=concentration, credible_angle=angle)
+        joined = dataclasses.replace(
+            _without_maps(parts), doa=doa, concentration=concentration, credible_angle=angle, agreement=agreement
+        )
         return self._believed(side.of_directions(joined), "smoother")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack.tracking._recursions import forward_states, rescale, safe_log, to_directions, weighted_evidence
+from doatrack.tracking.agreement import map_agreement
 from doatrack.tracking.grid_filter import posterior_directions
 from doatrack.tracking.transition import Transition
 
@@ -15,8 +16,8 @@ __all__ = ["smoothed_directions"]
 
 def smoothed_directions(
     log_likelihoods: Sequence[NDArray[np.floating]], activities: Sequence[NDArray[Any]], transition: Transition
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return directions and concentrations of `grid_smoother` for a recording given in parts.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return directions and concentrations of `grid_smoother` for a recording given in parts, and how frames agree.
 
     The filter runs over all parts and keeps its state at their borders only; then the parts are smoothed from the last
     to the first, each with its own filter run again. What is equal: everything. What it costs: the filter twice.
@@ -34,6 +35,8 @@ def smoothed_directions(
     doa : ndarray of shape (n_all_frames, 3)
         Unit vectors.
     concentration : ndarray of shape (n_all_frames,)
+    agreement : ndarray of shape (n_all_frames, 3)
+        `map_agreement` of each frame.
 
     Examples
     --------
@@ -43,7 +46,7 @@ def smoothed_directions(
     >>> transition = MotionModel().transition(grid, step_s=0.2)
     >>> heard = 50 * grid.directions[[40, 41, 300, 42, 43]] @ grid.directions.T
     >>> active = np.ones(5, dtype=bool)
-    >>> doa, concentration = smoothed_directions([heard[:2], heard[2:]], [active[:2], active[2:]], transition)
+    >>> doa, concentration, _ = smoothed_directions([heard[:2], heard[2:]], [active[:2], active[2:]], transition)
     >>> whole, _ = posterior_directions(grid_smoother(heard, transition, active), grid)
     >>> bool(np.allclose(doa, whole)), concentration.shape
     (True, (5,))
@@ -63,6 +66,7 @@ def smoothed_directions(
             message = np.ones_like(posterior[0]) if later is None else rescale(transition.backward(later), transition)
             posterior[frame] += safe_log(message)
             later = np.exp(evidence[frame]) * message
-        found.append(posterior_directions(to_directions(posterior, transition), transition.grid))
-    doa, concentration = zip(*reversed(found), strict=True)
-    return np.concatenate(doa), np.concatenate(concentration)
+        where = to_directions(posterior, transition)
+        found.append((*posterior_directions(where, transition.grid), map_agreement(where, part)))
+    doa, concentration, agreement = (np.concatenate(column) for column in zip(*reversed(found), strict=True))
+    return doa, concentration, agreement

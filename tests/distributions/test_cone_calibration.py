@@ -71,7 +71,7 @@ def test_unknown_stays_unknown_and_nothing_known_is_uniform():
 
 
 def test_json_gives_it_back():
-    law = ConeCalibration(2.0, 0.7, 0.3, (0.0, 0.25, 1.0))
+    law = ConeCalibration(2.0, 0.7, 0.3, (0.0, 0.25, 1.0), slopes=(0.5, -2.0), ranges=((-1.0, 1.0), (3.0, 3.5)))
     assert ConeCalibration.from_dict(json.loads(json.dumps(law.to_dict()))) == law
 
 
@@ -87,5 +87,28 @@ def test_bad_input_is_named():
         ConeCalibration().credible_angle([1.0, -3.0])
     with pytest.raises(InvalidInputError, match="level must lie strictly between 0 and 1, got 1"):
         ConeCalibration().credible_angle([1.0], 1.0)
-    with pytest.raises(InvalidInputError, match="A calibration has levels, power, scale, tail, got scale"):
+    with pytest.raises(InvalidInputError, match="has levels, power, ranges, scale, slopes, tail, got scale"):
         ConeCalibration.from_dict({"scale": 1.0})
+
+
+def test_agreement_moves_trust_within_what_was_met():
+    law = ConeCalibration(2.0, slopes=(0.5, -2.0), ranges=((-1.0, 1.0), (3.0, 4.0)))
+    assert law.believed(10.0, [0.0, 3.5]) == pytest.approx(20.0)  # the middle adds nothing
+    assert law.believed(10.0, [1.0, 3.5]) == pytest.approx(20 * np.exp(0.5))
+    assert law.believed(10.0, [9.0, 3.5]) == law.believed(10.0, [1.0, 3.5])
+    assert law.believed(10.0, [0.0, 4.0]) == pytest.approx(20 * np.exp(-1.0))
+    known = law.of_believed()
+    angle = law.credible_angle([10.0], 0.8, [[1.0, 3.2]])
+    assert angle == pytest.approx(known.credible_angle(law.believed([10.0], [[1.0, 3.2]]), 0.8))
+    assert law.probability(angle, [10.0], [[1.0, 3.2]]) == pytest.approx(0.8)
+
+
+def test_missing_agreement_is_named():
+    law = ConeCalibration(slopes=(1.0, 2.0), ranges=((0.0, 1.0), (0.0, 1.0)))
+    with pytest.raises(InvalidInputError, match=r"has 2 slopes and needs the agreement .* got None.*of_believed"):
+        law.believed(10.0)
+    with pytest.raises(InvalidInputError, match="agreement must have"):
+        law.believed(10.0, [1.0])
+    for ranges in ((), ((0.0, 1.0),) * 2, ((1.0, 0.0),)):
+        with pytest.raises(InvalidInputError, match="ranges"):
+            ConeCalibration(slopes=(1.0,), ranges=ranges)

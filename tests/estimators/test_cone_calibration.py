@@ -60,3 +60,30 @@ def test_few_equal_or_flat_frames_do_not_break_it():
     assert few.levels == (0.0, 1.0)
     same = fit_cone_calibration(np.full(100, 0.1), np.zeros(100))
     assert np.isfinite(same.credible_angle(0.0, 0.9))
+
+
+def disagreeing(seed, n_frames=6000):
+    """Frames of two kinds, good and bad, that claim the same; only the agreement tells them apart."""
+    rng = np.random.default_rng(seed)
+    bad = rng.random(n_frames) < 0.5
+    claimed = rng.uniform(50, 500, n_frames)
+    agreement = np.column_stack(
+        [np.where(bad, 2.0, 5.0) + rng.normal(scale=0.1, size=n_frames), rng.normal(size=n_frames)]
+    )
+    return errors_of(np.where(bad, 0.2, 2.0) * claimed, seed), claimed, agreement, bad
+
+
+def test_agreement_covers_each_kind_of_frames():
+    errors, claimed, agreement, _ = disagreeing(0)
+    with_it, without = fit_cone_calibration(errors, claimed, agreement), fit_cone_calibration(errors, claimed)
+    errors, claimed, agreement, bad = disagreeing(1)
+    for kind in (bad, ~bad):
+        for level in (0.5, 0.8, 0.95):
+            held = errors <= with_it.credible_angle(claimed, level, agreement)
+            assert held[kind].mean() == pytest.approx(level, abs=0.03)
+        assert abs((errors <= without.credible_angle(claimed, 0.5))[kind].mean() - 0.5) > 0.1
+
+
+def test_agreement_of_few_frames_is_left_alone():
+    errors, claimed, agreement, _ = disagreeing(0, n_frames=400)
+    assert fit_cone_calibration(errors, claimed, agreement).slopes == ()

@@ -3,6 +3,7 @@ import pytest
 
 from doatrack.geometry import DirectionGrid
 from doatrack.tracking import MotionModel, SwitchingMotion, grid_smoother, posterior_directions
+from doatrack.tracking.agreement import map_agreement
 from doatrack.tracking.smoother_by_parts import smoothed_directions
 
 GRID = DirectionGrid.quasi_uniform(300)
@@ -17,7 +18,9 @@ def test_parts_give_what_the_whole_gives(motion, cuts):
     heard = 30 * path @ GRID.directions.T + rng.normal(size=(40, 300))
     active = rng.random(40) > 0.3
     transition = motion.transition(GRID, step_s=0.2)
-    expected = posterior_directions(grid_smoother(heard, transition, active), GRID)
+    posterior = grid_smoother(heard, transition, active)
+    expected = posterior_directions(posterior, GRID)
     found = smoothed_directions(np.split(heard, cuts), np.split(active, cuts), transition)
     assert np.allclose(found[0], expected[0], atol=1e-9)
     assert np.allclose(found[1], expected[1], rtol=1e-6)
+    assert np.allclose(found[2], map_agreement(posterior, heard), atol=1e-6)
