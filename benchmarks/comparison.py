@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from _report import DATA, environment, environment_line, make_parser, markdown_table, publish
-from _scenes import NOISES, HeardScene, fixed_array_scenes, random_array_scenes, scored_scenes
+from _scenes import CLEARER_SNR_DB, NOISES, HeardScene, fixed_array_scenes, random_array_scenes, scored_scenes
 
 from doatrack import DML, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker, load
 from doatrack.datasets import SpeechFolder
@@ -54,7 +54,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the sets (default: %(default)s)")
     parser.add_argument("--speech", type=pathlib.Path, help="talkers of simulated scenes; none: synthetic ones")
-    parser.add_argument("--simulated", type=int, default=0, metavar="N", help="scenes of each of four simulated kinds")
+    parser.add_argument("--simulated", type=int, default=0, metavar="N", help="scenes of each of six simulated kinds")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE", help="also this saved tracker")
     parser.add_argument("--section", default="comparison", help="markers in the page of --write (default: %(default)s)")
     parser.add_argument("--only", action="append", metavar="NAME", help="only these methods; can be repeated")
@@ -72,6 +72,13 @@ def _sets(args: argparse.Namespace) -> Iterator[tuple[str, Iterator[HeardScene]]
             yield f"simulated, robot head, {noise} noise", fixed_array_scenes(head, noise, args.simulated, speech)
         for noise in NOISES:
             yield f"simulated, random arrays, {noise} noise", random_array_scenes(noise, args.simulated, speech)
+        for noise in NOISES:
+            yield f"simulated, clearer speech, random arrays, {noise} noise", _clearer_scenes(noise, args)
+
+
+def _clearer_scenes(noise: str, args: argparse.Namespace) -> Iterator[HeardScene]:
+    loud = None if args.speech is None else SpeechFolder(args.speech, split="valid", activity_threshold_db=20.0)
+    return random_array_scenes(noise, args.simulated, loud, seed=1, snr_db_range=CLEARER_SNR_DB)
 
 
 def _methods(models: Sequence[str]) -> dict[str, ForArray]:

@@ -37,6 +37,9 @@ class SpeechFolder:
         Which split of the index to use; None uses all.
     pause_range : pair of float
         Shortest and longest pause between utterances in seconds.
+    activity_threshold_db : float
+        How far below the loud parts of an utterance speech still counts as active, in dB (`speech_activity`): with
+        less, the faint ends of words do not count.
 
     Attributes
     ----------
@@ -68,11 +71,13 @@ class SpeechFolder:
         split: str | None = None,
         *,
         pause_range: tuple[float, float] = (0.2, 1.0),
+        activity_threshold_db: float = 30.0,
     ) -> None:
         self.path = pathlib.Path(path)
         self.split = split
         shortest = check_real("pause_range", pause_range[0], 0.0)
         self.pause_range = (shortest, check_real("pause_range", pause_range[1], shortest))
+        self.activity_threshold_db = check_real("activity_threshold_db", activity_threshold_db, 0.0)
         if not self.path.is_dir():
             raise InvalidInputError(f"The speech folder {self.path} is not a folder.")
         by_speaker = _from_index(self.path, split) if (self.path / _INDEX).exists() else _from_folders(self.path, split)
@@ -117,7 +122,7 @@ class SpeechFolder:
         order: list[int] = []
         while start is None or start < n_samples:
             order = order or generator.permutation(len(utterances)).tolist()
-            samples, speaks = _utterance(utterances[order.pop()], sample_rate)
+            samples, speaks = _utterance(utterances[order.pop()], sample_rate, self.activity_threshold_db)
             if start is None:  # the first utterance has begun already
                 start = -int(generator.integers(len(samples) // 2 + 1))
             _put(dry, samples, start)
@@ -157,9 +162,11 @@ def _from_folders(folder: pathlib.Path, split: str | None) -> dict[str, list[pat
     return by_speaker
 
 
-def _utterance(file: pathlib.Path, sample_rate: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _utterance(
+    file: pathlib.Path, sample_rate: int, threshold_db: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     samples = read_audio(file, sample_rate, channels=[0])[0]
-    speaks = speech_activity(samples, sample_rate)
+    speaks = speech_activity(samples, sample_rate, threshold_db=threshold_db)
     level = float(np.sqrt(np.mean(np.square(samples[speaks], dtype=np.float64)))) if speaks.any() else 0.0
     return (samples * np.float32(_LEVEL / level) if level > 0 else samples), speaks
 

@@ -134,3 +134,16 @@ def test_shared_speech_keeps_speakers_of_splits_apart(shared_data):
     assert not set(train.speakers) & set(valid.speakers)
     dry, active = valid(np.random.default_rng(0), 2 * RATE, RATE)
     assert np.sqrt(np.mean(dry[active] ** 2)) == pytest.approx(0.1, rel=0.5)
+
+
+def test_faint_parts_count_as_the_threshold_says(tmp_path):
+    tone = np.sin(np.arange(RATE) * 0.5) * np.repeat([0.5, 0.5 * 10 ** (-25 / 20)], RATE // 2)
+    soundfile.write(tmp_path / "talker.wav", tone, RATE)
+    shares = {}
+    for threshold in (30.0, 20.0):
+        speech = SpeechFolder(tmp_path, pause_range=(0.0, 0.0), activity_threshold_db=threshold)
+        shares[threshold] = np.mean([active.mean() for _, active in draws(speech, n=5, n_samples=10 * RATE)])
+    assert shares[30.0] > 0.95
+    assert shares[20.0] == pytest.approx(0.5, abs=0.05)
+    with pytest.raises(InvalidInputError, match="activity_threshold_db must be at least 0, got -1"):
+        SpeechFolder(tmp_path, activity_threshold_db=-1.0)
