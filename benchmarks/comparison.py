@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from _report import DATA, environment, environment_line, make_parser, markdown_table, publish
 from _scenes import CLEARER_SNR_DB, NOISES, HeardScene, fixed_array_scenes, random_array_scenes, scored_scenes
+from joblib import Parallel, delayed
 
 from doatrack import DML, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker, load
 from doatrack.datasets import SpeechFolder
@@ -39,14 +40,18 @@ ForArray = Callable[[MicArray], Any]
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = _arguments(argv)
+    env = environment([1])
+    chosen = [label for label in _sets(args) if not args.only_set or args.only_set in label]
+    tables = Parallel(n_jobs=args.jobs)(delayed(_rows_of_set)(label, args) for label in chosen)
+    rows = [row for table in tables for row in table]
+    publish(args, _text(env, rows), {"environment": env, "rows": rows})
+
+
+def _rows_of_set(label: str, args: argparse.Namespace) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ArrayMismatchWarning)  # the page says that trackers are moved
     methods = {name: make for name, make in _methods(args.model).items() if not args.only or name in args.only}
-    env = environment([1])
-    rows = []
-    for label, scenes in _sets(args):
-        rows += _rows(label, _errors(scenes, methods))
-    publish(args, _text(env, rows), {"environment": env, "rows": rows})
+    return _rows(label, _errors(_sets(args)[label], methods))
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -57,23 +62,29 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--simulated", type=int, default=0, metavar="N", help="scenes of each of six simulated kinds")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE", help="also this saved tracker")
     parser.add_argument("--section", default="comparison", help="markers in the page of --write (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="sets at a time, each on one thread (default: %(default)s)")
+    parser.add_argument("--only-set", metavar="TEXT", help="only sets whose name holds this")
     parser.add_argument("--only", action="append", metavar="NAME", help="only these methods; can be repeated")
     return parser.parse_args(argv)
 
 
-def _sets(args: argparse.Namespace) -> Iterator[tuple[str, Iterator[HeardScene]]]:
+def _sets(args: argparse.Namespace) -> dict[str, Iterator[HeardScene]]:
+    """Return the scenes of each set by its name; none is made before it is asked for."""
+    sets = {}
     for folder, group in (("bench_nao", "omni"), ("bench_nao", "directional"), ("bench_rooms", "")):
         if (args.data / folder).is_dir():
-            yield f"{folder} {group}".strip(), scored_scenes(args.data / folder, group)
-    if args.simulated:
-        speech = None if args.speech is None else SpeechFolder(args.speech, split="valid")
-        head = MicArray.from_preset("nao_head_12")
-        for noise in NOISES:
-            yield f"simulated, robot head, {noise} noise", fixed_array_scenes(head, noise, args.simulated, speech)
-        for noise in NOISES:
-            yield f"simulated, random arrays, {noise} noise", random_array_scenes(noise, args.simulated, speech)
-        for noise in NOISES:
-            yield f"simulated, clearer speech, random arrays, {noise} noise", _clearer_scenes(noise, args)
+            sets[f"{folder} {group}".strip()] = scored_scenes(args.data / folder, group)
+    if not args.simulated:
+        return sets
+    speech = None if args.speech is None else SpeechFolder(args.speech, split="valid")
+    head = MicArray.from_preset("nao_head_12")
+    for noise in NOISES:
+        sets[f"simulated, robot head, {noise} noise"] = fixed_array_scenes(head, noise, args.simulated, speech)
+    for noise in NOISES:
+        sets[f"simulated, random arrays, {noise} noise"] = random_array_scenes(noise, args.simulated, speech)
+    for noise in NOISES:
+        sets[f"simulated, clearer speech, random arrays, {noise} noise"] = _clearer_scenes(noise, args)
+    return sets
 
 
 def _clearer_scenes(noise: str, args: argparse.Namespace) -> Iterator[HeardScene]:

@@ -1,4 +1,4 @@
-"""Make the shipped tracker: simulate rooms, fit without labels, calibrate on other rooms, save.
+"""Make the shipped tracker: fit on simulated rooms without labels, go on with other arrays, calibrate, save.
 
     python benchmarks/fit_pretrained.py --speech ../shared/data/speech --out doatrack/pretrained/nao_head_12.safetensors
 
@@ -12,6 +12,7 @@ import hashlib
 import pathlib
 import tempfile
 import time
+import warnings
 
 import numpy as np
 import torch
@@ -19,9 +20,12 @@ from _scenes import NOISES, random_array
 
 from doatrack import MicArray, PhysicsVAETracker, load
 from doatrack.datasets import ScoredSet, SimulatedScenes, SpeechFolder, write_scored_set
+from doatrack.exceptions import ArrayMismatchWarning
 from doatrack.simulation import Scene, SceneSettings, simulate_scene
 
-FIT_SEED, CALIBRATION_SEED = 100_000, 900_000
+FIT_SEED, ADAPTATION_SEED, CALIBRATION_SEED = 100_000, 500_000, 900_000
+_SCENES_PER_ARRAY = 6
+_RANDOM_IN_A_ROW = 4
 
 
 def simulate(
@@ -63,13 +67,36 @@ def fitted(options: argparse.Namespace, array: MicArray, speech: SpeechFolder) -
         return tracker.set_params(n_directions=n_directions)
 
 
+def adapted(tracker: PhysicsVAETracker, n_arrays: int, speech: SpeechFolder) -> PhysicsVAETracker:
+    """Return the tracker after a pass over scenes of each of some random arrays; its own comes back again and again."""
+    own = tracker.array_
+    for k in range(n_arrays):
+        arrays = [random_array(np.random.default_rng([ADAPTATION_SEED, k]))]
+        if k % _RANDOM_IN_A_ROW == _RANDOM_IN_A_ROW - 1 or k == n_arrays - 1:
+            arrays.append(own)
+        for array in arrays:
+            scenes = [
+                simulate_scene(
+                    array,
+                    SceneSettings(duration_s=10.0, noise=(*NOISES, "diffuse")[j % 3]),
+                    ADAPTATION_SEED + 100 * k + 10 * (array == own) + j,
+                    speech,
+                ).waveform
+                for j in range(_SCENES_PER_ARRAY)
+            ]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ArrayMismatchWarning)  # other arrays are what is asked for
+                tracker = tracker.for_array(array).partial_fit(scenes)
+    return tracker
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speech", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--array", default="nao_head_12")
     parser.add_argument("--scenes", type=int, default=400)
-    parser.add_argument("--calibration-scenes", type=int, default=400, help="half of them of random arrays")
+    parser.add_argument("--calibration-scenes", type=int, default=800, help="half of them of random arrays")
     parser.add_argument("--noise", default="mixed", help="kind of noise of the rooms (default: %(default)s)")
     parser.add_argument(
         "--fit-directions", type=int, default=1024, help="grid while fitting; the tracker's own is used afterwards"
@@ -77,7 +104,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--encoder", choices=["map", "paper"], default="map", help="paper: PhysicsVAETracker.paper()")
     parser.add_argument("--start", type=pathlib.Path, help="go on from the weights of this saved tracker")
-    parser.add_argument("--calibrate-only", type=pathlib.Path, help="calibrate this saved tracker anew")
+    parser.add_argument("--from", dest="given", type=pathlib.Path, help="take this saved tracker, fit none")
+    parser.add_argument("--adapt-arrays", type=int, default=40, help="random arrays that it goes on with after fitting")
     parser.add_argument(
         "--set",
         nargs="*",
@@ -89,10 +117,8 @@ def main() -> None:
     torch.set_num_threads(1)  # responses are short: a second thread costs more than it gives
     array = MicArray.from_preset(options.array)
     speech = SpeechFolder(options.speech, split="train")
-    if options.calibrate_only is not None:
-        tracker = load(options.calibrate_only)
-    else:
-        tracker = fitted(options, array, speech)
+    tracker = fitted(options, array, speech) if options.given is None else load(options.given)
+    tracker = adapted(tracker, options.adapt_arrays, speech)
     scenes, arrays = zip(*calibration_scenes(array, options.calibration_scenes, speech), strict=True)
     tracker.calibrate([s.waveform for s in scenes], [s.truth for s in scenes], list(arrays))
     tracker.save(options.out)

@@ -282,3 +282,16 @@ def test_the_profile_of_an_epoch_names_every_stage(benchmark_module, tmp_path):
     }
     assert min(figures["seconds"].values()) > 0
     assert figures["n_steps"] == 1
+
+
+def test_comparison_on_simulated_scenes(benchmark_module, tmp_path, capsys):
+    options = ["--data", str(tmp_path), "--simulated", "1", "--only", "SRP-PHAT", "--only-set", "random arrays, sensor"]
+    benchmark_module("comparison").main([*options, "--json", str(tmp_path / "all.json")])
+    rows = json.loads((tmp_path / "all.json").read_text())["rows"]
+    assert {row["set"] for row in rows} == {
+        "simulated, random arrays, sensor noise",
+        "simulated, clearer speech, random arrays, sensor noise",
+    }
+    assert [row["smoothing"] for row in rows] == [None, "filter", "smoother"] * 2
+    assert all(0 < row["mae_deg"] < 180 and row["n_scenes"] == 1 for row in rows)
+    assert "clearer speech" in capsys.readouterr().out

@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="4776fd3e79630c979ac48bb94c993bcf2fea7e9867b46d3303887d61f744c52a",
+        sha256="3a08602bd68eed6c2e079ad5ad61435e14de99a8c710fb14c52b75a48d32e605",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
