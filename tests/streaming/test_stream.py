@@ -145,6 +145,9 @@ def n_bytes(stream) -> int:
     return total + _size(source._waiting) + _size(source._known) + _size(source._asked) + _size(vars(source._head))
 
 
+KEPT = ("_kept", "_hidden", "_doa", "_others", "_activity", "_memory")
+
+
 def _size(value) -> int:
     import torch
 
@@ -165,8 +168,8 @@ def _size(value) -> int:
         "_PooledVectors",
     ):
         return _size(vars(value))
-    if type(value).__name__ in ("PooledStream", "StreamedBlock", "Unpooling", "_FrameVectors"):
-        return _size({k: v for k, v in vars(value).items() if k in ("_kept", "_hidden", "_doa", "_others", "_memory")})
+    if type(value).__name__ in ("PooledStream", "StreamedBlock", "Unpooling", "PooledWeight", "_FrameVectors"):
+        return _size({k: v for k, v in vars(value).items() if k in KEPT})
     return 0
 
 
