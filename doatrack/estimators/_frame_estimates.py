@@ -14,8 +14,9 @@ class FrameEstimates:
     """What an estimator knows of each frame of one recording: the inside of a `Track`.
 
     `log_likelihood` (n_frames, n_directions), in nats over the estimator's grid, is there for estimators that make
-    maps, where it was asked for. `agreement` (n_frames, 3) says how well what was heard agrees with joined frames
-    (`doatrack.tracking.agreement`).
+    maps, where it was asked for. `weight` (n_frames,) says how much each frame counts as an observation, where its
+    activity alone does not: for networks that pool time, few do. `agreement` (n_frames, 3) says how well what was heard
+    agrees with joined frames (`doatrack.tracking.agreement`).
     """
 
     doa: NDArray[np.float64]
@@ -24,12 +25,14 @@ class FrameEstimates:
     activity: NDArray[np.bool_]
     evidence: NDArray[np.float64]
     log_likelihood: NDArray[np.float64] | None = None
+    weight: NDArray[np.float64] | None = None
     agreement: NDArray[np.float64] | None = None
 
     @classmethod
     def joined(cls, parts: Sequence["FrameEstimates"]) -> "FrameEstimates":
-        """Return the frames of successive parts as one."""
+        """Return the frames of successive parts as one; what one of them lacks, all do."""
         if len(parts) == 1:
             return parts[0]
         columns = ([getattr(part, field.name) for part in parts] for field in dataclasses.fields(cls))
-        return cls(*(None if column[0] is None else np.concatenate(column) for column in columns))  # type: ignore[arg-type]
+        whole = [None if any(c is None for c in column) else np.concatenate(column) for column in columns]
+        return cls(*whole)  # type: ignore[arg-type]

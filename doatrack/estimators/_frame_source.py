@@ -25,6 +25,7 @@ class HeardFrames:
     concentration: NDArray[np.float64]
     evidence: NDArray[np.float64]
     log_likelihood: NDArray[np.float64] | None = None
+    weight: NDArray[np.float64] | None = None
 
 
 class FrameHead(Protocol):
@@ -137,9 +138,8 @@ class FrameSource:
             angle = part.concentration
             if not np.isnan(angle).all():
                 angle = credible_angle(torch.from_numpy(angle), 0.9).numpy()
-            found.append(
-                FrameEstimates(part.doa, part.concentration, angle, activity, part.evidence, part.log_likelihood)
-            )
+            told = part.log_likelihood, part.weight
+            found.append(FrameEstimates(part.doa, part.concentration, angle, activity, part.evidence, *told))
         return [part for part in found if len(part.doa)]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from doatrack.distributions import VonMisesFisher, VonMisesFisherMixture
 from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.estimators._frame_source import HeardFrames, unit_rows
+from doatrack.estimators._pooled_weight import PooledWeight
 from doatrack.estimators._unpooling import Unpooling
 from doatrack.features import srp_map, steered_map
 from doatrack.features.constant_product import ConstantProduct
@@ -91,6 +92,8 @@ class MapHead:
 class PairHead:
     """Frames by the paper's encoder, which pools time: brought back to the frames on the sphere.
 
+    The motion model is told which of them are observations.
+
     Parameters
     ----------
     encoder : PairEncoder
@@ -113,10 +116,12 @@ class PairHead:
         self.at_once = self._pooling * max(1, _PAIR_FRAMES_AT_ONCE // (self._pooling * len(geometry.delays)))
         self._bound = _Bound(decoder, geometry, self._pooling, bound)
         self._stream, self._unpooling = encoder.streamed(geometry), Unpooling(self._pooling)
+        self._weight = PooledWeight(self._pooling)
         self._unexplained: list[Tensor] = []  # features of frames that have no bound yet
         self._n_frames = 0
 
     def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
+        self._weight.hear(activity)
         return self._answers(features, last=False)
 
     def finish(self) -> list[HeardFrames]:
@@ -124,7 +129,7 @@ class PairHead:
             return []
         n_pairs, n_lags = self._geometry.delays.shape[0], len(self._geometry.lags)
         rest = self._answers(torch.zeros(0, n_pairs, n_lags), last=True)
-        return [*rest, self._frames(*self._unpooling.finish(self._n_frames))]
+        return [*rest, self._frames(0, *self._unpooling.finish(self._n_frames))]
 
     def _answers(self, features: Tensor, *, last: bool) -> list[HeardFrames]:
         self._n_frames += len(features)
@@ -136,7 +141,8 @@ class PairHead:
             return []
         with torch.no_grad():
             posterior = self._encoder.posterior(hidden[None])
-        return [self._frames(*self._unpooling.push(*self._columns(posterior, hidden.shape[1]), self._n_frames))]
+        count = hidden.shape[1]
+        return [self._frames(count, *self._unpooling.push(*self._columns(posterior, count), self._n_frames))]
 
     def _columns(self, posterior: Any, count: int) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
         directions = self._geometry.directions
@@ -153,9 +159,10 @@ class PairHead:
             others.append(posterior.logits[0].double())
         return unit_rows(posterior.mean_direction[0].double().numpy()), [values.numpy() for values in others]
 
-    @staticmethod
-    def _frames(doa: NDArray[np.float64], others: Sequence[NDArray[np.float64]]) -> HeardFrames:
-        return HeardFrames(doa, np.exp(others[0]), *others[1:])
+    def _frames(self, n_pooled: int, doa: NDArray[np.float64], others: Sequence[NDArray[np.float64]]) -> HeardFrames:
+        concentration, evidence, *maps = others
+        weight = self._weight.of_frames(n_pooled, len(doa))
+        return HeardFrames(doa, np.exp(concentration), evidence, maps[0] if maps else None, weight)
 
 
 class _Bound:

@@ -95,14 +95,14 @@ def follow_sources(
     if smoothing == "filter":
         return filtered_sources(frames, OnlineSources(transition, n_sources))
     heard = _SHARE * _maps(frames)
-    posterior = sources_smoother(heard, transition, n_sources, frames.activity)
+    posterior = sources_smoother(heard, transition, n_sources, _weight(frames))
     doa, concentration = posterior_directions(posterior, transition.grid)
     return _several(frames, doa, concentration, _activity(frames, transition.grid, doa))
 
 
 def filtered_sources(frames: FrameEstimates, online: OnlineSources) -> FrameEstimates:
     """Return the sources of the next frames given the frames before."""
-    posterior = online.update(_SHARE * _maps(frames), frames.activity)
+    posterior = online.update(_SHARE * _maps(frames), _weight(frames))
     doa, concentration = posterior_directions(posterior, online.transition.grid)
     return _several(frames, doa, concentration, _activity(frames, online.transition.grid, doa))
 
@@ -140,6 +140,10 @@ def _axis_of_sources(table: Any) -> Any:
 def _maps(frames: FrameEstimates) -> NDArray[np.float64]:
     assert frames.log_likelihood is not None  # every estimator that follows several sources makes maps
     return frames.log_likelihood
+
+
+def _weight(frames: FrameEstimates) -> NDArray[Any]:
+    return frames.activity if frames.weight is None else frames.weight
 
 
 def _activity(frames: FrameEstimates, grid: DirectionGrid, doa: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -67,5 +67,7 @@ def log_likelihood_of(frames: FrameEstimates, grid: DirectionGrid) -> NDArray[np
 
 def weight_of(frames: FrameEstimates) -> NDArray[np.float64]:
     """Return how much the log-likelihood of each frame counts (n_frames,)."""
+    if frames.weight is not None:
+        return frames.weight
     silent = 0.0 if frames.log_likelihood is None else _SILENT_WEIGHT
     return np.where(frames.activity, 1.0, silent)

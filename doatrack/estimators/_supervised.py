@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -30,7 +30,12 @@ _WARM_UP_SHARE, _FIRST_FACTOR = 0.05, 0.01
 LONGEST_VECTOR = 0.995  # of a vector whose length is read as a mean resultant length: a concentration of 200
 
 
-Vectors = tuple[NDArray[np.float64], NDArray[np.float64]]
+class Vectors(NamedTuple):
+    """Unit vectors (n_frames, 3), the lengths (n_frames,) that a network gave them, and what counts of the frames."""
+
+    doa: NDArray[np.float64]
+    length: NDArray[np.float64]
+    weight: NDArray[np.float64] | None = None
 
 
 class SupervisedTables(Protocol):
@@ -174,7 +179,7 @@ class SupervisedTracker(LearnedTracker):
 
 
 class VectorStream(Protocol):
-    """From features to unit vectors (n_frames, 3), and the lengths (n_frames,) that a network gave them."""
+    """From features of frames to a network's vectors."""
 
     at_once: int
     look_ahead: int
@@ -197,20 +202,21 @@ class VectorHead:
     def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
         if self._evidence:
             self._heard = features if self._heard is None else torch.cat([self._heard, features])
-        return self._frames(*self._vectors.push(self._tables.features(features), torch.from_numpy(activity)))
+        return self._frames(self._vectors.push(self._tables.features(features), torch.from_numpy(activity)))
 
     def finish(self) -> list[HeardFrames]:
-        return self._frames(*self._vectors.finish())
+        return self._frames(self._vectors.finish())
 
-    def _frames(self, doa: NDArray[np.float64], length: NDArray[np.float64]) -> list[HeardFrames]:
+    def _frames(self, vectors: Vectors) -> list[HeardFrames]:
+        doa = vectors.doa
         power = np.full(len(doa), np.nan)
         if self._heard is not None and len(doa):
             extractor = self._tables.extractor
             heard, self._heard = self._heard[: len(doa)], self._heard[len(doa) :]
             delays = extractor.tdoa_samples(doa).T
             power = steered_correlation(heard, extractor.lags, delays).double().numpy()
-        likely = inverse_mean_resultant_length(torch.from_numpy(length).clamp(0.0, LONGEST_VECTOR))
-        return [HeardFrames(doa, likely.numpy(), power)]
+        likely = inverse_mean_resultant_length(torch.from_numpy(vectors.length).clamp(0.0, LONGEST_VECTOR))
+        return [HeardFrames(doa, likely.numpy(), power, weight=vectors.weight)]
 
 
 class DirectionTask(Task):

@@ -230,10 +230,10 @@ class _FrameVectors:
     @torch.no_grad()
     def push(self, features: Tensor, activity: Tensor) -> Vectors:
         vectors = self._network(features[None], activity[None], self._memory)[0].double().numpy()
-        return unit_vectors(vectors), np.linalg.norm(vectors, axis=1)
+        return Vectors(unit_vectors(vectors), np.linalg.norm(vectors, axis=1))
 
     def finish(self) -> Vectors:
-        return np.zeros((0, 3)), np.zeros(0)
+        return Vectors(np.zeros((0, 3)), np.zeros(0))
 
 
 class _Tables:

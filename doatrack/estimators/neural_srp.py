@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from doatrack._validation import check_choice, check_int
+from doatrack.estimators._pooled_weight import PooledWeight
 from doatrack.estimators._supervised import SupervisedTracker, Vectors, unit_vectors
 from doatrack.estimators._unpooling import Unpooling
 from doatrack.exceptions import GeometryWarning
@@ -272,22 +273,27 @@ class _PooledVectors:
     def __init__(self, network: NeuralSRP, positions: Tensor) -> None:
         self._network, self._positions = network, positions
         self._stream, self._unpooling = network.streamed(), Unpooling(network.time_pooling)
+        self._weight = PooledWeight(network.time_pooling)
         self.at_once = network.time_pooling * max(1, _PAIR_FRAMES_AT_ONCE // (network.time_pooling * len(positions)))
         self.look_ahead = network.look_ahead
         self._n_frames = 0
 
     def push(self, features: Tensor, activity: Tensor) -> Vectors:
         self._n_frames += len(features)
-        doa, (length,) = self._unpooling.push(*self._pooled(features, last=False), self._n_frames)
-        return doa, length
+        self._weight.hear(activity.numpy())
+        return self._answers(features, last=False)
 
     def finish(self) -> Vectors:
         rest = torch.zeros(0, len(self._positions), len(NEURAL_SRP_LAGS))
-        parts = [
-            self._unpooling.push(*self._pooled(rest, last=True), self._n_frames),
-            self._unpooling.finish(self._n_frames),
-        ]
-        return np.concatenate([doa for doa, _ in parts]), np.concatenate([length for _, (length,) in parts])
+        last, (doa, (length,)) = self._answers(rest, last=True), self._unpooling.finish(self._n_frames)
+        assert last.weight is not None
+        weight = np.append(last.weight, self._weight.of_frames(0, len(doa)))
+        return Vectors(np.concatenate([last.doa, doa]), np.append(last.length, length), weight)
+
+    def _answers(self, features: Tensor, *, last: bool) -> Vectors:
+        pooled = self._pooled(features, last=last)
+        doa, (length,) = self._unpooling.push(*pooled, self._n_frames)
+        return Vectors(doa, length, self._weight.of_frames(len(pooled[0]), len(doa)))
 
     @torch.no_grad()
     def _pooled(self, features: Tensor, *, last: bool) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:

@@ -91,7 +91,7 @@ def test_later_sound_changes_nothing_that_a_causal_stream_said(fitted, sound, na
     known = 1 + (12000 - ahead - WIN) // HOP
     a, b = (tracker.track(signal, "filter").doa for signal in (one, other))
     assert np.array_equal(a[:known], b[:known]) or np.abs(a[:known] - b[:known]).max() < 1e-6
-    assert np.abs(a[known:] - b[known:]).max() > 1e-3
+    assert np.abs(a[known:] - b[known:]).max() > 1e-4
 
 
 def test_causal_can_be_set_after_fitting_and_is_kept_by_files(fitted, sound, tmp_path):
@@ -145,6 +145,9 @@ def n_bytes(stream) -> int:
     return total + _size(source._waiting) + _size(source._known) + _size(source._asked) + _size(vars(source._head))
 
 
+KEPT = ("_kept", "_hidden", "_doa", "_others", "_activity", "_memory")
+
+
 def _size(value) -> int:
     import torch
 
@@ -167,8 +170,8 @@ def _size(value) -> int:
         "_PooledVectors",
     ):
         return _size(vars(value))
-    if type(value).__name__ in ("PooledStream", "StreamedBlock", "Unpooling", "_FrameVectors"):
-        return _size({k: v for k, v in vars(value).items() if k in ("_kept", "_hidden", "_doa", "_others", "_memory")})
+    if type(value).__name__ in ("PooledStream", "StreamedBlock", "Unpooling", "PooledWeight", "_FrameVectors"):
+        return _size({k: v for k, v in vars(value).items() if k in KEPT})
     return 0
 
 
