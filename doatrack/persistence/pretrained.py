@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="3a08602bd68eed6c2e079ad5ad61435e14de99a8c710fb14c52b75a48d32e605",
+        sha256="0ecdb7efae4d8a6d6480b9f23e9aad81b0c99f6762c71330ed0e079519f14b80",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
