@@ -175,8 +175,26 @@ class ConeCalibration:
         InvalidInputError
             On a negative concentration or a level out of range.
         """
-        k, t = np.maximum(self.believed(concentration, agreement), _LEAST), max(self.tail, _NO_TAIL)
-        corrected = np.interp(check_probability("level", level), self._steps(), self.levels)
+        return self.angle_of_believed(self.believed(concentration, agreement), check_probability("level", level))
+
+    def angle_of_believed(self, concentration: FloatArray, level: float = 0.9) -> FloatArray:
+        """Return `credible_angle` of concentrations that `believed` returned; nothing is checked.
+
+        Parameters
+        ----------
+        concentration : ndarray of shape (...)
+            At least 0; NaN where unknown.
+        level : float
+            Strictly between 0 and 1.
+
+        Examples
+        --------
+        >>> law = ConeCalibration(scale=0.5, tail=0.5)
+        >>> law.angle_of_believed(law.believed([100.0])) == law.credible_angle([100.0])
+        array([ True])
+        """
+        k, t = np.maximum(concentration, _LEAST), max(self.tail, _NO_TAIL)
+        corrected = np.interp(level, self._steps(), self.levels)
         log_beyond = np.log1p(corrected * np.expm1(_log_beyond(2.0, k, t)))
         w = np.clip(np.expm1(-t * log_beyond) / (t * k), 0.0, 2.0)
         return np.asarray(2 * np.arctan2(np.sqrt(w), np.sqrt(2 - w)))

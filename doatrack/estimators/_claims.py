@@ -27,7 +27,7 @@ def believed(frames: FrameEstimates, calibration: ConeCalibration | None, *, cla
     """
     if calibration is not None:
         concentration = np.asarray(calibration.believed(frames.concentration, frames.agreement), dtype=np.float64)
-        angle = np.asarray(calibration.of_believed().credible_angle(concentration, _LEVEL), dtype=np.float64)
+        angle = calibration.angle_of_believed(concentration, _LEVEL).astype(np.float64, copy=False)
         return dataclasses.replace(frames, concentration=concentration, credible_angle=angle)
     if claims:
         return frames

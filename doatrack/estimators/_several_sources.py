@@ -117,7 +117,8 @@ def lost_sources(doa: NDArray[np.float64], concentration: NDArray[np.float64]) -
 def track_of(times: NDArray[np.float64], frames: FrameEstimates, ambiguity: Ambiguity) -> Track | MultiTrack:
     """Return the track of one source, with what the array cannot tell apart, or of several."""
     if frames.doa.ndim == 2:
-        return Track(times, frames.doa, frames.concentration, frames.credible_angle, frames.activity, ambiguity)
+        one = (times, frames.doa, frames.concentration, frames.credible_angle, frames.activity)
+        return Track._of_frames(one, ambiguity)
     shape = frames.doa.shape[:2]
     columns: list[Any] = [
         np.broadcast_to(values if values.ndim == 2 else values[:, None], shape)

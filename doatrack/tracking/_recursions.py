@@ -71,7 +71,7 @@ def forward_states(
     for frame, row in enumerate(evidence):
         previous = logs[frame - 1] if frame > 0 else before
         if previous is not None:
-            prediction = transition.forward(np.exp(previous))
+            prediction = transition.moved(np.exp(previous))
         # in the log domain, so that a likelihood may contradict the prediction by any factor
         logs[frame], added[frame] = _normalise(safe_log(prediction) + row, transition)
     return logs, added

@@ -77,15 +77,27 @@ class Track:
         hint = " It is in radians: convert degrees with numpy.radians."
         angle = check_frame_values("credible_angle", self.credible_angle, len(times), maximum=np.pi + 1e-6, hint=hint)
         columns = (times, doa, concentration, angle, _check_activity(self.activity, len(times)))
-        for name, column in zip(_COLUMNS, columns, strict=True):
-            own = np.array(column)
-            own.setflags(write=False)
-            object.__setattr__(self, name, own)
+        self._keep(columns)
         if not isinstance(self.ambiguity, Ambiguity):
             raise InvalidInputError(
                 f"ambiguity must be an Ambiguity, got {type(self.ambiguity).__name__}. "
                 "doatrack.geometry.array_ambiguity(array) returns that of an array."
             )
+
+    @classmethod
+    def _of_frames(cls, columns: tuple[Any, ...], ambiguity: Ambiguity) -> "Track":
+        """Return a track of columns that the library made itself: a live stream need not check each frame."""
+        track = object.__new__(cls)
+        track._keep(columns)
+        object.__setattr__(track, "ambiguity", ambiguity)
+        return track
+
+    def _keep(self, columns: tuple[Any, ...]) -> None:
+        """Keep copies of the columns that nobody can write to."""
+        for name, column in zip(_COLUMNS, columns, strict=True):
+            own = np.array(column)
+            own.setflags(write=False)
+            object.__setattr__(self, name, own)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Track):

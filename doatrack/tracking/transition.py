@@ -98,7 +98,18 @@ class Transition:
         probability : array-like of shape (..., n_directions), or (..., n_modes, n_directions) with several modes
             Of each state now. float32 stays float32; all else is float64.
         """
-        now = self._check(probability)
+        return self.moved(self._check(probability))
+
+    def moved(self, now: NDArray[Any]) -> NDArray[Any]:
+        """Return what `forward` returns, of an array of its shape and of finite float32 or float64; nothing is checked.
+
+        Examples
+        --------
+        >>> from doatrack.tracking import MotionModel
+        >>> transition = MotionModel().transition(DirectionGrid.quasi_uniform(100), step_s=0.2)
+        >>> bool(np.array_equal(transition.moved(transition.initial), transition.forward(transition.initial)))
+        True
+        """
         shares = self.shares.astype(now.dtype, copy=False)
         if self.n_modes == 1:
             return self._jumped(self._backs[0](now), now.sum(axis=-1, keepdims=True) * shares)

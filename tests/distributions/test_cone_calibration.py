@@ -112,3 +112,10 @@ def test_missing_agreement_is_named():
     for ranges in ((), ((0.0, 1.0),) * 2, ((1.0, 0.0),)):
         with pytest.raises(InvalidInputError, match="ranges"):
             ConeCalibration(slopes=(1.0,), ranges=ranges)
+
+
+@given(LAWS, CONCENTRATION, st.floats(0.01, 0.99))
+def test_what_is_believed_already_has_the_same_cone(law, concentration, level):
+    believed = law.believed(concentration)
+    assert law.angle_of_believed(believed, level) == law.credible_angle(concentration, level)
+    assert law.of_believed().credible_angle(believed, level) == law.angle_of_believed(believed, level)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -34,6 +36,17 @@ def test_the_covariance_is_hermitian_positive_and_of_trace_n_mics(quantile):
     assert torch.allclose(covariance, covariance.mH, atol=1e-6)
     assert torch.allclose(covariance.diagonal(dim1=1, dim2=2).real.sum(dim=1), torch.full((7,), 4.0), atol=1e-5)
     assert torch.linalg.eigvalsh(covariance).min() > 0
+
+
+@given(st.integers(2, 60), st.floats(0.05, 1.0), st.integers(0, 3))
+def test_the_quietest_snapshots_are_as_many_as_asked_for_even_among_equal_ones(n, quantile, seed):
+    loud = torch.randint(1, 4, (6, n, 1), generator=torch.Generator().manual_seed(seed))
+    spectra = loud * torch.ones(6, n, 3, dtype=torch.complex64)
+    power, count = snapshot_power(spectra), 1 + math.floor(quantile * (n - 1))
+    # all are one direction: the less each, the more of them are taken for noise beside the white one
+    share = count / (count + 8.0)
+    expected = share * torch.ones(3, 3) + (1 - share) * torch.eye(3)
+    assert torch.allclose(noise_covariance(spectra, quantile, power).real, expected.expand(6, -1, -1), atol=1e-5)
 
 
 def test_the_level_of_the_recording_does_not_count():

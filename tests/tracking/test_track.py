@@ -274,3 +274,18 @@ def test_an_ambiguous_track_offers_the_other_directions(tmp_path):
     np.testing.assert_allclose(line.alternatives[0] @ [1.0, 0, 0], 0.6)
     with pytest.raises(InvalidInputError, match="ambiguity must be an Ambiguity, got str"):
         dataclasses.replace(track, ambiguity="mirror")
+
+
+def test_a_track_of_own_frames_is_the_checked_one_and_as_frozen():
+    checked = make_track()
+    columns = [np.array(getattr(checked, name)) for name in ("times", "doa", "concentration", "credible_angle")]
+    columns.append(np.array(checked.activity))
+    own = Track._of_frames(tuple(columns), checked.ambiguity)
+    assert own == checked
+    assert own.ambiguity == checked.ambiguity
+    columns[1][:] = 0.0  # its own copy
+    assert own == checked
+    with pytest.raises(ValueError, match="read-only"):
+        own.doa[0] = 0.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        own.times = checked.times
