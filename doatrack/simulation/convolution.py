@@ -7,8 +7,6 @@ from doatrack.simulation.fft_length import fast_fft_length
 
 __all__ = ["convolve", "convolve_moving"]
 
-_CHUNK = 1 << 19  # samples of output pieces that are handled at once, so that they stay in the cache
-
 
 def convolve(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
     """Convolve a sound with fixed responses, cut to the sound's length.
@@ -40,7 +38,8 @@ def convolve_moving(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tenso
 
     The responses belong to equally spaced times, the first to the first sample and the last to the last. What is
     emitted between two of them is heard through both, weighted linearly (a cross-fade on the side of the source): the
-    sound is cut into triangular pieces, one per response, which are convolved by FFT and added.
+    sound is cut between the points, and each segment, fading out and fading in, meets the spectra of the responses
+    before and after it. Their sum is transformed back: one transform per response and one per segment.
 
     Parameters
     ----------
@@ -68,25 +67,28 @@ def convolve_moving(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tenso
         return convolve(sound, responses[0])
     if n_points > n_samples:
         raise InvalidInputError(f"responses must not be more than the samples, got {n_points} for {n_samples} samples.")
-    pieces, starts = _triangular_pieces(sound, n_points)
-    n_fft = fast_fft_length(pieces.shape[-1] + n_taps - 1)
+    faded, starts = _faded_segments(sound, n_points)
+    n_fft = fast_fft_length(faded.shape[-1] + n_taps - 1)
+    weights = torch.fft.rfft(faded, n_fft)
     total = responses.new_zeros(n_mics, n_samples + n_fft)
-    step = max(1, _CHUNK // (n_mics * n_fft))
-    for first in range(0, n_points, step):
-        part = slice(first, first + step)
-        spectrum = torch.fft.rfft(responses[part], n_fft).mul_(torch.fft.rfft(pieces[part], n_fft)[:, None])
-        for start, heard in zip(starts[part], torch.fft.irfft(spectrum, n_fft), strict=True):
-            total[:, start : start + n_fft] += heard
+    before = torch.fft.rfft(responses[0], n_fft)
+    for k, start in enumerate(starts):  # one at a time: all that is touched stays in the cache
+        after = torch.fft.rfft(responses[k + 1], n_fft)
+        spectrum = before.mul_(weights[k, 0]).addcmul_(after, weights[k, 1])
+        total[:, start : start + n_fft] += torch.fft.irfft(spectrum, n_fft)
+        before = after
     return total[:, :n_samples]
 
 
-def _triangular_pieces(sound: torch.Tensor, n_points: int) -> tuple[torch.Tensor, list[int]]:
-    """Cut the sound into pieces (n_points, length) that overlap by half and add up to it, with their starts."""
+def _faded_segments(sound: torch.Tensor, n_points: int) -> tuple[torch.Tensor, list[int]]:
+    """Cut the sound between the points, (n_points - 1, 2, length) fading out and in, with the segments' starts."""
     n_samples = sound.shape[-1]
     spacing = (n_samples - 1) / (n_points - 1)
-    centres = torch.arange(n_points, dtype=torch.float64) * spacing
-    starts = (centres - spacing).ceil().clamp(min=0).long()
-    index = starts[:, None] + torch.arange(int(2 * spacing) + 2)
-    weight = (1 - (index - centres[:, None]).abs() / spacing).clamp(min=0) * (index < n_samples)
-    pieces = sound[index.clamp(max=n_samples - 1).to(sound.device)] * weight.to(sound)
-    return pieces, starts.tolist()
+    points = torch.arange(n_points, dtype=torch.float64) * spacing
+    starts = points.ceil().long()
+    starts[-1] = n_samples  # the last sample belongs to the last segment
+    index = starts[:-1, None] + torch.arange(int(starts.diff().max()))
+    rising = ((index - points[:-1, None]) / spacing).clamp(0, 1)
+    weight = torch.stack([1 - rising, rising], dim=1) * (index < starts[1:, None])[:, None]
+    segments = sound[index.clamp(max=n_samples - 1).to(sound.device)]
+    return segments[:, None] * weight.to(sound), starts[:-1].tolist()

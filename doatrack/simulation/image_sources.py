@@ -14,7 +14,7 @@ __all__ = ["ImageLattice", "image_energy", "image_responses", "low_pass_weights"
 OVERSAMPLING = 6  # the two-tap interpolation then errs by at most 0.6 % of an image at 7 kHz
 PASSBAND = 0.95  # of the Nyquist frequency; a raised cosine from there to 1 keeps the ringing short
 RINGING = 64  # samples on either side of an image that the ringing of the low-pass takes
-_CHUNK = 1 << 18  # images x sources x microphones handled at once, so that they stay in the cache
+_CHUNK = 1 << 17  # images x sources x microphones handled at once, so that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def image_responses(
         Tap n is time n / sample_rate after emission.
     """
     n_sources, n_mics = len(lattice.coordinates[0]), len(mic_positions)
-    n_fft = fast_fft_length(n_taps + 3 * RINGING)
+    # The last image rings until n_taps + 2 RINGING; what wraps around from before sample 0 stays behind n_taps.
+    n_fft = fast_fft_length(n_taps + 2 * RINGING)
     weights = low_pass_weights(n_fft, OVERSAMPLING, mic_positions.device)
     result = mic_positions.new_empty(n_sources, n_mics, n_taps)
     step = max(1, _CHUNK // max(1, len(lattice.gain) * n_mics))
@@ -118,7 +119,7 @@ def image_energy(lattice: ImageLattice, centre: torch.Tensor, nearest: float, fa
     """Return the mean over sources of the number and of the summed squared amplitude of images in a shell (metres)."""
     squared = lattice.squared_distances(centre[None], 0, len(lattice.coordinates[0]))[..., 0]
     inside = (squared >= nearest**2) & (squared < farthest**2)
-    energy = (lattice.gain**2 / (16 * math.pi**2) / squared)[inside].sum().item()
+    energy = (lattice.gain**2 / (16 * math.pi**2) / squared).mul_(inside).sum().item()
     return inside.sum().item() / len(squared), energy / len(squared)
 
 
