@@ -26,7 +26,7 @@ _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _LEAST_WEIGHT = 1e-3
 _SNAPSHOTS_AT_ONCE = 7
-_MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
+_MOST_FOR_FLOOR = 160  # snapshots: a quantile of these is known well enough
 _FREQUENCIES_AT_ONCE = 128
 """Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
 

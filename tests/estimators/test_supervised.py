@@ -207,7 +207,7 @@ def test_a_long_recording_is_answered_as_a_short_one(make, signals, array, rows)
     with torch.no_grad():
         vectors = tracker._vectors()
         known = [vectors.push(f, a) for f, a in zip(features.split(50), activity.split(50), strict=True)]
-        parts = np.concatenate([doa for doa, _ in [*known, vectors.finish()]])
+        parts = np.concatenate([part.doa for part in [*known, vectors.finish()]])
         if isinstance(tracker, Cross3DTracker):
             whole = tracker.network_(features[None], activity[None])[0].numpy()
         else:
