@@ -91,6 +91,7 @@ def test_later_sound_changes_nothing_that_a_causal_stream_said(fitted, sound, na
     known = 1 + (12000 - ahead - WIN) // HOP
     a, b = (tracker.track(signal, "filter").doa for signal in (one, other))
     assert np.array_equal(a[:known], b[:known]) or np.abs(a[:known] - b[:known]).max() < 1e-6
+    # far above the tolerance for what was known; an untrained network that pools makes few, faint observations
     assert np.abs(a[known:] - b[known:]).max() > 1e-4
 
 
