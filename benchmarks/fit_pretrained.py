@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--encoder", choices=["map", "paper"], default="map", help="paper: PhysicsVAETracker.paper()")
     parser.add_argument("--start", type=pathlib.Path, help="go on from the weights of this saved tracker")
     parser.add_argument("--from", dest="given", type=pathlib.Path, help="take this saved tracker, fit none")
-    parser.add_argument("--adapt-arrays", type=int, default=40, help="random arrays that it goes on with after fitting")
+    parser.add_argument("--adapt-arrays", type=int, default=40, help="random arrays that it goes on with; 0: none")
     parser.add_argument(
         "--set",
         nargs="*",

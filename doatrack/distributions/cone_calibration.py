@@ -13,6 +13,7 @@ __all__ = ["ConeCalibration"]
 
 _NO_TAIL = 1e-12
 _LEAST, _MOST = 1e-9, 1e9  # concentrations
+_LOG_MOST = 40.0  # of what agreement multiplies them by: finite, whatever a search tries
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +150,7 @@ class ConeCalibration:
             )
         low, high = np.asarray(self.ranges).T
         rows = np.clip(check_array("agreement", agreement, ("...", len(self.slopes)), finite=False), low, high)
-        return np.asarray(np.exp((rows - (low + high) / 2) @ np.asarray(self.slopes)))
+        return np.asarray(np.exp(np.clip((rows - (low + high) / 2) @ np.asarray(self.slopes), -_LOG_MOST, _LOG_MOST)))
 
     def credible_angle(
         self, concentration: ArrayLike, level: float = 0.9, agreement: ArrayLike | None = None

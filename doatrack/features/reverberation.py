@@ -27,7 +27,8 @@ class Echo:
 
     Examples
     --------
-    >>> expected, _ = Echo.silence(1, delay=1, decay=0.5).then(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+    >>> power = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    >>> expected, _ = Echo.silence(power, delay=1, decay=0.5).then(power)
     >>> expected
     tensor([[0.0000, 0.5000, 0.2500, 0.1250]])
     """
@@ -37,9 +38,9 @@ class Echo:
     decay: float
 
     @classmethod
-    def silence(cls, n_freq: int, delay: int, decay: float) -> Self:
-        """Return the echo of nothing."""
-        return cls(torch.zeros(n_freq), torch.zeros(n_freq, delay), decay)
+    def silence(cls, power: Tensor, delay: int, decay: float) -> Self:
+        """Return the echo of nothing, for powers (n_freq, n_snapshots) of this kind."""
+        return cls(power.new_zeros(len(power)), power.new_zeros(len(power), delay), decay)
 
     def then(self, power: Tensor, keep: int | None = None) -> tuple[Tensor, "Echo"]:
         """Return the power that is expected in the next snapshots, and the echo before a later one.
@@ -59,7 +60,7 @@ class Echo:
         known = torch.cat([self.waiting, power], dim=1)
         parts, level = [], self.level
         for late in known[:, :n_snapshots].split(_AT_ONCE, dim=1):
-            response, fading = _tables(late.shape[1], self.decay)
+            response, fading = (table.to(late) for table in _tables(late.shape[1], self.decay))
             parts.append(torch.addmm(level[:, None] * fading, late, response))
             level = parts[-1][:, -1]
         expected = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
@@ -74,4 +75,4 @@ def _tables(count: int, decay: float) -> tuple[Tensor, Tensor]:
     steps = torch.arange(count, dtype=torch.float64)
     ages = steps - steps[:, None]
     response = torch.where(ages >= 0, (1 - decay) * decay ** ages.clamp_min(0), torch.zeros_like(ages))
-    return response.float(), (decay ** (steps + 1)).float()
+    return response, decay ** (steps + 1)

@@ -176,7 +176,7 @@ class WeightedGCC:
         """
         white = _whitened(spectra, noise.whitening)
         power = _whitened_power(spectra, white)
-        before = Echo.silence(len(power), self._delay, self._decay) if echo is None else echo
+        before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         settings = self.settings
         floor = settings.floor_factor * noise.floor[:, None]

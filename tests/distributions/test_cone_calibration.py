@@ -97,6 +97,10 @@ def test_agreement_moves_trust_within_what_was_met():
     assert law.believed(10.0, [1.0, 3.5]) == pytest.approx(20 * np.exp(0.5))
     assert law.believed(10.0, [9.0, 3.5]) == law.believed(10.0, [1.0, 3.5])
     assert law.believed(10.0, [0.0, 4.0]) == pytest.approx(20 * np.exp(-1.0))
+    steep = ConeCalibration(slopes=(1e6,), ranges=((-1.0, 1.0),)).believed([10.0, 10.0, 0.0], [[1.0], [-1.0], [1.0]])
+    assert steep[0] == 1e9
+    assert steep[1] < 1e-15
+    assert steep[2] == 0.0
     known = law.of_believed()
     angle = law.credible_angle([10.0], 0.8, [[1.0, 3.2]])
     assert angle == pytest.approx(known.credible_angle(law.believed([10.0], [[1.0, 3.2]]), 0.8))
