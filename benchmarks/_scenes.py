@@ -14,7 +14,9 @@ from doatrack.simulation import SceneSettings, simulate_scene
 
 __all__ = [
     "CLEARER_SNR_DB",
+    "CLEARER_THRESHOLD_DB",
     "NOISES",
+    "USUAL_SNR_DB",
     "HeardScene",
     "fixed_array_scenes",
     "random_array",
@@ -27,7 +29,8 @@ _SEED = 5_000_000
 _DURATION_S = 8.0
 USUAL_SNR_DB = (5.0, 30.0)
 CLEARER_SNR_DB = (8.0, 33.0)
-"""With talkers whose faint ends do not count, as hard for plain SRP-PHAT as the sets that the project is judged by."""
+CLEARER_THRESHOLD_DB = 20.0
+"""Scenes of clearer speech, whose faint ends do not count: about as hard for plain SRP-PHAT as the benchmark sets."""
 
 
 @dataclasses.dataclass(frozen=True)

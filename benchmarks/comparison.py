@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 from _report import DATA, environment, environment_line, make_parser, markdown_table, publish
-from _scenes import CLEARER_SNR_DB, NOISES, HeardScene, fixed_array_scenes, random_array_scenes, scored_scenes
+from _scenes import (
+    CLEARER_SNR_DB,
+    CLEARER_THRESHOLD_DB,
+    NOISES,
+    HeardScene,
+    fixed_array_scenes,
+    random_array_scenes,
+    scored_scenes,
+)
 from joblib import Parallel, delayed
 
 from doatrack import DML, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker, load
@@ -88,7 +96,11 @@ def _sets(args: argparse.Namespace) -> dict[str, Iterator[HeardScene]]:
 
 
 def _clearer_scenes(noise: str, args: argparse.Namespace) -> Iterator[HeardScene]:
-    loud = None if args.speech is None else SpeechFolder(args.speech, split="valid", activity_threshold_db=20.0)
+    loud = (
+        None
+        if args.speech is None
+        else SpeechFolder(args.speech, split="valid", activity_threshold_db=CLEARER_THRESHOLD_DB)
+    )
     return random_array_scenes(noise, args.simulated, loud, seed=1, snr_db_range=CLEARER_SNR_DB)
 
 

@@ -16,7 +16,7 @@ import warnings
 
 import numpy as np
 import torch
-from _scenes import NOISES, random_array
+from _scenes import CLEARER_SNR_DB, CLEARER_THRESHOLD_DB, NOISES, USUAL_SNR_DB, random_array
 
 from doatrack import MicArray, PhysicsVAETracker, load
 from doatrack.datasets import ScoredSet, SimulatedScenes, SpeechFolder, write_scored_set
@@ -37,13 +37,20 @@ def simulate(
     return ScoredSet(folder)
 
 
-def calibration_scenes(array: MicArray, n_scenes: int, speech: SpeechFolder) -> list[tuple[Scene, MicArray]]:
-    """Return scenes of every kind that cones are to hold for: both noises, this array and random ones, in turn."""
+def calibration_scenes(array: MicArray, n_scenes: int, folder: pathlib.Path) -> list[tuple[Scene, MicArray]]:
+    """Return scenes of every kind that cones are to hold for: both noises, this array and random ones, in turn.
+
+    Every second four are of clearer speech, so that cones are neither for hard scenes only nor for easy ones.
+    """
+    usual = SpeechFolder(folder, split="train")
+    clearer = SpeechFolder(folder, split="train", activity_threshold_db=CLEARER_THRESHOLD_DB)
     scenes = []
     for k in range(n_scenes):
         seed = CALIBRATION_SEED + k
         heard = array if k % 4 < 2 else random_array(np.random.default_rng(seed))
-        scenes.append((simulate_scene(heard, SceneSettings(duration_s=8.0, noise=NOISES[k % 2]), seed, speech), heard))
+        speech, snr_db = (usual, USUAL_SNR_DB) if k % 8 < 4 else (clearer, CLEARER_SNR_DB)
+        settings = SceneSettings(duration_s=8.0, noise=NOISES[k % 2], snr_db_range=snr_db)
+        scenes.append((simulate_scene(heard, settings, seed, speech), heard))
     return scenes
 
 
@@ -119,7 +126,7 @@ def main() -> None:
     speech = SpeechFolder(options.speech, split="train")
     tracker = fitted(options, array, speech) if options.given is None else load(options.given)
     tracker = adapted(tracker, options.adapt_arrays, speech)
-    scenes, arrays = zip(*calibration_scenes(array, options.calibration_scenes, speech), strict=True)
+    scenes, arrays = zip(*calibration_scenes(array, options.calibration_scenes, options.speech), strict=True)
     tracker.calibrate([s.waveform for s in scenes], [s.truth for s in scenes], list(arrays))
     tracker.save(options.out)
     print(f"calibration {tracker.calibration_}")
