@@ -60,7 +60,7 @@ class Echo:
         known = torch.cat([self.waiting, power], dim=1)
         parts, level = [], self.level
         for late in known[:, :n_snapshots].split(_AT_ONCE, dim=1):
-            response, fading = (table.to(late) for table in _tables(late.shape[1], self.decay))
+            response, fading = _tables(late.shape[1], self.decay, late.dtype, late.device)
             parts.append(torch.addmm(level[:, None] * fading, late, response))
             level = parts[-1][:, -1]
         expected = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
@@ -70,9 +70,9 @@ class Echo:
 
 
 @functools.lru_cache(maxsize=256)
-def _tables(count: int, decay: float) -> tuple[Tensor, Tensor]:
+def _tables(count: int, decay: float, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return what takes `count` powers to what is left of them, and how an earlier level fades."""
     steps = torch.arange(count, dtype=torch.float64)
     ages = steps - steps[:, None]
     response = torch.where(ages >= 0, (1 - decay) * decay ** ages.clamp_min(0), torch.zeros_like(ages))
-    return response, decay ** (steps + 1)
+    return response.to(device, dtype), (decay ** (steps + 1)).to(device, dtype)

@@ -12,6 +12,7 @@ from doatrack.tracking.transition import Transition
 __all__ = [
     "check_activity",
     "forward_states",
+    "of_directions",
     "rescale",
     "safe_log",
     "smoothed_states",
@@ -89,7 +90,11 @@ def smoothed_states(evidence: NDArray[Any], transition: Transition) -> NDArray[A
 
 def to_directions(posterior: NDArray[Any], transition: Transition) -> NDArray[Any]:
     """Return normalised log probabilities of directions, frames before directions."""
-    logs, _ = _normalise(posterior, transition)
+    return of_directions(_normalise(posterior, transition)[0], transition)
+
+
+def of_directions(logs: NDArray[Any], transition: Transition) -> NDArray[Any]:
+    """Return `to_directions` of log probabilities whose sum is 1 already, as `forward_states` returns them."""
     if transition.n_modes > 1:
         logs = safe_log(np.exp(logs).sum(axis=-2))
     return np.moveaxis(logs, 0, -2)

@@ -52,7 +52,7 @@ class PosteriorSummary:
         concentration, angle = np.empty(len(doa)), np.empty(len(doa))
         for row, logs in enumerate(log_posterior):
             best = int(logs.argmax())
-            probability = np.exp(logs - logs[best])
+            probability = np.exp(logs - logs[best]).astype(np.float64, copy=False)
             mean = probability @ self._directions / probability.sum()
             around = (probability * (self._directions @ self._directions[best] > self._near)) @ self._directions
             doa[row] = around / max(math.hypot(*around), 1e-12)
