@@ -21,6 +21,9 @@ __all__ = [
 ]
 
 
+_LEAST = {np.dtype(kind): np.finfo(kind).tiny for kind in (np.float32, np.float64)}
+
+
 def weighted_evidence(
     log_likelihood: ArrayLike, transition: Transition, activity: ArrayLike | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -74,7 +77,9 @@ def forward_states(
         if previous is not None:
             prediction = transition.moved(np.exp(previous))
         # in the log domain, so that a likelihood may contradict the prediction by any factor
-        logs[frame], added[frame] = _normalise(safe_log(prediction) + row, transition)
+        heard = safe_log(prediction)
+        heard += row
+        logs[frame], added[frame] = _normalise(heard, transition)
     return logs, added
 
 
@@ -110,13 +115,15 @@ def rescale(message: NDArray[Any], transition: Transition) -> NDArray[Any]:
 
 
 def safe_log(values: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(np.log(np.maximum(values, np.finfo(values.dtype).tiny)))
+    some = np.maximum(values, _LEAST[values.dtype])
+    return np.asarray(np.log(some, out=some))
 
 
 def _normalise(logs: NDArray[Any], transition: Transition) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return log probabilities with the sum 1 over states, and the log of the sum that they had."""
     axes = _state_axes(transition)
-    largest = logs.max(axis=axes, keepdims=True)
+    largest = np.maximum.reduce(logs, axis=axes, keepdims=True)
     logs = logs - largest
-    total = np.log(np.exp(logs).sum(axis=axes, keepdims=True))
-    return logs - total, np.squeeze(largest + total, axis=axes)
+    total = np.log(np.add.reduce(np.exp(logs), axis=axes, keepdims=True))
+    logs -= total
+    return logs, np.squeeze(largest + total, axis=axes)
