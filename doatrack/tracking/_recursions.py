@@ -71,10 +71,11 @@ def forward_states(
     batch = evidence.shape[1 : evidence.ndim - len(transition.state_shape)]
     logs = np.empty((len(evidence), *batch, *transition.state_shape), evidence.dtype)
     added = np.empty((len(evidence), *batch))
-    prediction = np.broadcast_to(transition.initial.astype(evidence.dtype), logs.shape[1:])
     for frame, row in enumerate(evidence):
         previous = logs[frame - 1] if frame > 0 else before
-        if previous is not None:
+        if previous is None:
+            prediction = np.broadcast_to(transition.initial.astype(evidence.dtype), logs.shape[1:])
+        else:
             prediction = transition.moved(np.exp(previous))
         # in the log domain, so that a likelihood may contradict the prediction by any factor
         heard = safe_log(prediction)
@@ -102,7 +103,7 @@ def of_directions(logs: NDArray[Any], transition: Transition) -> NDArray[Any]:
     """Return `to_directions` of log probabilities whose sum is 1 already, as `forward_states` returns them."""
     if transition.n_modes > 1:
         logs = safe_log(np.exp(logs).sum(axis=-2))
-    return np.moveaxis(logs, 0, -2)
+    return logs if logs.ndim == 2 else np.moveaxis(logs, 0, -2)
 
 
 def _state_axes(transition: Transition) -> tuple[int, ...]:

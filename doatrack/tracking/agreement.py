@@ -46,7 +46,7 @@ def map_agreement(log_posterior: NDArray[Any], log_likelihood: NDArray[Any]) -> 
         counts = log_likelihood > best[:, None] - _LEFT_OUT
         mean = np.where(counts, log_likelihood, 0.0).sum(axis=1) / counts.sum(axis=1)
     expected = np.einsum("td,td->t", np.exp(log_posterior), log_likelihood)
-    return np.stack([expected, expected - mean, best - expected], axis=1).astype(np.float64, copy=False)
+    return np.array([expected, expected - mean, best - expected], dtype=np.float64).T
 
 
 class AgreementMean:
