@@ -18,8 +18,9 @@ import onnxruntime
 
 LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, the latter of the sample rate
 PSEUDO_SNAPSHOTS, LEAST_WEIGHT = 8.0, 1e-3
-MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 320, 160  # snapshots of a span that noise is learned from
+MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 320, 80  # snapshots of a span that noise is learned from
 FRAMES_AT_ONCE = 8
+MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
 REFRESH_S, REFRESH_SHARE = 5.0, 0.5  # when noise is learned anew by models that look at earlier sound only
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
 MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
@@ -110,8 +111,11 @@ def weighted(waveform, n_frames, known):
     length = min(features["snapshot_length"] or max(16, known["win_length"] // 4), known["win_length"])
     step = max(1, length // 4)
     bins = inside(features["freq_range_hz"] or (LOWEST_HZ, HIGHEST_SHARE * rate), length, rate)
+    turned = length * MOST_TURNED / (2 * math.pi * max(map(abs, known["lags"])))
+    together = max(1, min(MOST_TOGETHER, bins.stop - bins.start, math.floor(2 * turned + 1)))
+    bins = slice(bins.start, bins.stop - (bins.stop - bins.start) % together)
     spectra = np.fft.rfft(cut(waveform, length, step) * hann(length))[:, :, bins].transpose(2, 1, 0)
-    transform = lag_transform(known, length, bins) * np.float32(length / 2 / spectra.shape[0])
+    transform = lag_transform(known, length, bins, together) * np.float32(length / 2 / spectra.shape[0])
     span = max(1, round(features["statistics_s"] * rate / hop))
     n_span = 1 + ((span - 1) * hop + known["win_length"] - length) // step
     frames = np.arange(n_frames + 1) * hop
@@ -292,10 +296,14 @@ def inside(band_hz, length, rate):
     return slice(max(1, first), min(last, (length - 1) // 2) + 1)
 
 
-def lag_transform(known, length, bins):
-    """Return the matrix (n_freq, n_lags): one-sided cross-spectra times it have the correlations as real part."""
+def lag_transform(known, length, bins, together=1):
+    """Return the matrix (n_freq, n_lags): one-sided cross-spectra times it have the correlations as real part.
+
+    So many neighbouring frequencies together are turned as their middle.
+    """
     k = np.arange(length // 2 + 1)[bins]
     weight = np.where((k == 0) | (2 * k == length), 1, 2) / length
+    k = np.repeat(k.reshape(-1, together).mean(axis=1), together)
     return (weight[:, None] * np.exp(2j * np.pi / length * np.outer(k, known["lags"]))).astype(np.complex64)
 
 

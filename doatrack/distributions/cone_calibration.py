@@ -1,6 +1,7 @@
 """From a posterior's concentration to cones that cover what they claim, at every level."""
 
 import dataclasses
+import functools
 from typing import Any, Self
 
 import numpy as np
@@ -137,7 +138,7 @@ class ConeCalibration:
         claimed = check_array("concentration", concentration, ("...",), finite=False)
         if (claimed < 0).any():
             raise InvalidInputError(f"concentration must be at least 0, got {float(np.nanmin(claimed)):g}.")
-        return np.asarray(np.clip(self.scale * claimed**self.power * self._trust(agreement), 0.0, _MOST))
+        return np.asarray(np.minimum(self.scale * claimed**self.power * self._trust(agreement), _MOST))
 
     def _trust(self, agreement: ArrayLike | None) -> FloatArray | float:
         """Return the factor (...) that agreement makes."""
@@ -148,9 +149,16 @@ class ConeCalibration:
                 f"This calibration has {len(self.slopes)} slopes and needs the agreement (..., {len(self.slopes)}) of "
                 "each frame, got None. For concentrations of a calibrated track take of_believed()."
             )
+        low, high, middle, slopes = self._lines
+        rows = check_array("agreement", agreement, ("...", len(slopes)), finite=False)
+        logs = (np.minimum(np.maximum(rows, low), high) - middle) @ slopes
+        return np.asarray(np.exp(np.minimum(np.maximum(logs, -_LOG_MOST), _LOG_MOST)))
+
+    @functools.cached_property
+    def _lines(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """The lowest and highest agreements, their middles, and the slopes: a stream asks for them in every frame."""
         low, high = np.asarray(self.ranges).T
-        rows = np.clip(check_array("agreement", agreement, ("...", len(self.slopes)), finite=False), low, high)
-        return np.asarray(np.exp(np.clip((rows - (low + high) / 2) @ np.asarray(self.slopes), -_LOG_MOST, _LOG_MOST)))
+        return low, high, (low + high) / 2, np.asarray(self.slopes)
 
     def credible_angle(
         self, concentration: ArrayLike, level: float = 0.9, agreement: ArrayLike | None = None
@@ -195,9 +203,9 @@ class ConeCalibration:
         array([ True])
         """
         k, t = np.maximum(concentration, _LEAST), max(self.tail, _NO_TAIL)
-        corrected = np.interp(level, self._steps(), self.levels)
+        corrected = np.interp(level, self._steps, self.levels)
         log_beyond = np.log1p(corrected * np.expm1(_log_beyond(2.0, k, t)))
-        w = np.clip(np.expm1(-t * log_beyond) / (t * k), 0.0, 2.0)
+        w = np.minimum(np.maximum(np.expm1(-t * log_beyond) / (t * k), 0.0), 2.0)
         return np.asarray(2 * np.arctan2(np.sqrt(w), np.sqrt(2 - w)))
 
     def probability(self, angle: ArrayLike, concentration: ArrayLike, agreement: ArrayLike | None = None) -> FloatArray:
@@ -212,7 +220,7 @@ class ConeCalibration:
         concentration, agreement
             As in `credible_angle`.
         """
-        return np.asarray(np.interp(self._of_law(angle, concentration, agreement), self.levels, self._steps()))
+        return np.asarray(np.interp(self._of_law(angle, concentration, agreement), self.levels, self._steps))
 
     def log_density(self, angle: ArrayLike, concentration: ArrayLike, agreement: ArrayLike | None = None) -> FloatArray:
         """Return the log density of errors (per unit of 1 - cos, between 0 and 2): the likelihood of the parameters.
@@ -230,6 +238,7 @@ class ConeCalibration:
         correction = -np.log((len(self.levels) - 1) * np.diff(self.levels))[step - 1]
         return np.asarray(np.log(k) + _log_beyond(w, k, t) - np.log1p(t * k * w) - np.log(within) + correction)
 
+    @functools.cached_property
     def _steps(self) -> FloatArray:
         return np.linspace(0, 1, len(self.levels))
 

@@ -90,7 +90,9 @@ class FrameSource:
         return self._answers(last=True)
 
     def _answers(self, *, last: bool) -> list[FrameEstimates | int]:
-        self._known = np.append(self._known, self._features.take_activity())
+        known = self._features.take_activity()
+        if len(known):
+            self._known = np.concatenate([self._known, known])
         found: list[FrameEstimates | int] = []
         while self._waiting:
             first = self._waiting[0]
@@ -110,8 +112,8 @@ class FrameSource:
                 rows = self._take_rows(last=last)
                 if rows is None:
                     break
-                activity, self._known = np.split(self._known, [len(rows)])
-                self._asked = np.append(self._asked, activity)
+                activity, self._known = self._known[: len(rows)], self._known[len(rows) :]
+                self._asked = np.concatenate([self._asked, activity])
                 with torch.no_grad():
                     found += self._estimates(self._head.push(rows, activity))
         return found
@@ -134,7 +136,7 @@ class FrameSource:
     def _estimates(self, heard: list[HeardFrames]) -> list[FrameEstimates]:
         found = []
         for part in heard:
-            activity, self._asked = np.split(self._asked, [len(part.doa)])
+            activity, self._asked = self._asked[: len(part.doa)], self._asked[len(part.doa) :]
             angle = part.concentration
             if not np.isnan(angle).all():
                 angle = credible_angle(torch.from_numpy(angle), 0.9).numpy()

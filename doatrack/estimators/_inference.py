@@ -72,7 +72,8 @@ class MapHead:
         heard = steered_map(features, self._steering)
         if self._plain:
             unknown = np.full(len(heard), np.nan)
-            likelihood = (self._map_scale * heard).double().numpy()  # type: ignore[operator]
+            # a map's own rounding is larger than that of single precision
+            likelihood: Any = (self._map_scale * heard).numpy()  # type: ignore[operator]
             return [HeardFrames(np.full((len(heard), 3), np.nan), unknown, unknown, likelihood)]
         lags = self._geometry.lags
         correction = self._encoder.correction_of(features[None, ..., : len(lags)], lags, self._memory)[0]

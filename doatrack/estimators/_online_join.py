@@ -69,7 +69,7 @@ class FilterJoin:
         heard = self._before(frames)
         likelihood = log_likelihood_of(heard, self._filter.transition.grid)
         weight = weight_of(heard)
-        posterior = self._filter.update(likelihood, weight)
+        posterior = self._filter.heard(likelihood, weight)
         agreement = self._agreement.push(map_agreement(posterior, likelihood), weight)
         return self._after(self._placed(heard, posterior, agreement))
 

@@ -1,10 +1,12 @@
 """Which frames of a stream hold sound, as soon as that is known."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.features.activity import ACTIVITY_BLOCK_S, band_power, block_ranges
+from doatrack.features.activity import ACTIVITY_BLOCK_S, band_power
 from doatrack.features.frames import FrameSettings
 from doatrack.features.samples import SampleBuffer
 from doatrack.features.sound_detector import SoundDetector
@@ -62,7 +64,8 @@ class FrameActivity:
         """Take the blocks that are whole."""
         blocks = self._samples.take(self._samples.n_kept // self._size * self._size)
         if blocks.shape[1]:
-            self._active = np.append(self._active, self._detector.push(band_power(blocks, self._frames.sample_rate)))
+            found = self._detector.push(band_power(blocks, self._frames.sample_rate))
+            self._active = np.concatenate([self._active, found])
 
     def gap(self, n_samples: int) -> NDArray[np.bool_]:
         """Let time go on; what was heard before is decided, and frames that overlap the gap hold no sound."""
@@ -83,22 +86,28 @@ class FrameActivity:
 
     def _decided(self, *, last: bool) -> NDArray[np.bool_]:
         frames, count = self._frames, self._frames.count(self._samples.n_samples)
-        numbers: NDArray[np.int64] = np.arange(self._next, count + 1)
-        ranges = block_ranges(numbers, frames.win_length, frames.hop_length, frames.sample_rate)
-        low, high = (places.tolist() for places in ranges)
         n_known = self._first_block + len(self._active)
         found: list[bool] = []
-        for k, frame in enumerate(range(self._next, count)):
-            lost, heard = frame < self._lost_until, n_known
+        for frame in range(self._next, count):
+            (low, high), lost, heard = self._blocks(frame), frame < self._lost_until, n_known
             if self._causal:
                 # what is told of a frame does not depend on how much more came with its end
                 heard = min(heard, (frame * frames.hop_length + frames.win_length) // self._size)
-            elif not last and not lost and high[k] > n_known:
+            elif not last and not lost and high > n_known:
                 break
-            found.append(not lost and self._share(low[k], high[k], heard) >= _SHARE)
+            found.append(not lost and self._share(low, high, heard) >= _SHARE)
         self._next += len(found)
-        self._forget(low[len(found)])
+        self._forget(self._blocks(self._next)[0])
         return np.array(found, dtype=bool)
+
+    def _blocks(self, frame: int) -> tuple[int, int]:
+        """Return `block_ranges` of one frame, in plain numbers."""
+        hop = self._frames.hop_length
+        centre, reach = frame * hop + self._frames.win_length / 2, max(hop, self._size) / 2
+        return (
+            math.ceil((centre - reach) / self._size - 0.5),
+            math.floor((centre + reach) / self._size - 0.5) + 1,
+        )
 
     def _share(self, low: int, high: int, n_known: int) -> float:
         """Return the share of active blocks in a range, of those that are known: the nearest where there are none."""

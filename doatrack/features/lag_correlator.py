@@ -60,7 +60,8 @@ class LagCorrelator:
         self._root = _one_sided_weights(n_fft, bins).sqrt().float()
         self._runs = _runs(torch.as_tensor(mic_pairs))
         self._n_pairs = len(mic_pairs)
-        self._block, self._moments, self._back = _factors(lags.double(), n_fft, self._bins)
+        first, n_bins = self._bins.start, self._bins.stop - self._bins.start
+        self._block, self._moments, self._back = _factors(lags.double(), n_fft, first, n_bins)
 
     def __call__(self, white: Tensor) -> Tensor:
         """Return the correlations (n_frames, n_pairs, n_lags) of spectra (n_frames, n_mics, n_freq), complex64."""
@@ -100,6 +101,9 @@ class BlockLagSums:
         Length of the transform.
     bins : slice
         Frequencies that there are.
+    together : int
+        So many neighbouring frequencies are summed up already, and turned as the middle of them; their number is a
+        multiple of it.
 
     Examples
     --------
@@ -108,16 +112,18 @@ class BlockLagSums:
     torch.Size([1, 3])
     """
 
-    def __init__(self, lags: Tensor, n_fft: int, bins: slice) -> None:
+    def __init__(self, lags: Tensor, n_fft: int, bins: slice, together: int = 1) -> None:
         self.n_lags = len(lags)
-        block, moments, back = _factors(lags.double(), n_fft, bins)
+        n_bins = bins.stop - bins.start
+        first, n_sums = (bins.start + (together - 1) / 2) / together, n_bins // together
+        block, moments, back = _factors(lags.double(), n_fft / together, first, n_sums)
         self._functions = moments[::2, ::2].contiguous()
-        parts = back.view(len(self._functions), 2, -1, self.n_lags).transpose(0, 2) / (bins.stop - bins.start)
+        parts = back.view(len(self._functions), 2, -1, self.n_lags).transpose(0, 2) / n_bins
         self._real, self._imag = (part.flatten(0, 1).contiguous() for part in parts.transpose(0, 1))
-        self._whole, self._rest = divmod(bins.stop - bins.start, block)
+        self._whole, self._rest = divmod(n_sums, block)
 
     def __call__(self, parts: Tensor) -> Tensor:
-        """Return the sums (n_pairs, n_lags) of all pairs' real parts, then imaginary parts, (n_freq, 2 n_pairs)."""
+        """Return the sums (n_pairs, n_lags) of all pairs' real parts, then imaginary parts, (n_sums, 2 n_pairs)."""
         functions, real, imag = (table.to(parts.device) for table in (self._functions, self._real, self._imag))
         within, width = len(parts) - self._rest, parts.shape[1]
         blocks = parts[:within].view(self._whole, functions.shape[1], width)
@@ -151,9 +157,8 @@ def _runs(pairs: Tensor) -> list[tuple[slice, int, Any]]:
     return runs
 
 
-def _factors(lags: Tensor, n_fft: int, bins: slice) -> tuple[int, Tensor, Tensor]:
+def _factors(lags: Tensor, n_fft: float, first: float, n_bins: int) -> tuple[int, Tensor, Tensor]:
     """Return the block size, its functions (2 Q, 2 block), and what takes moments (2 Q n_blocks) to lags."""
-    n_bins = bins.stop - bins.start
     best: tuple[float, int, Tensor] | None = None
     for block in _BLOCKS:
         functions = _block_functions(lags, n_fft, block)
@@ -163,7 +168,7 @@ def _factors(lags: Tensor, n_fft: int, bins: slice) -> tuple[int, Tensor, Tensor
             best = cost, block, functions
     assert best is not None
     _, block, functions = best
-    centre = bins.start + torch.arange(-(-n_bins // block), dtype=torch.float64) * block + (block - 1) / 2
+    centre = first + torch.arange(-(-n_bins // block), dtype=torch.float64) * block + (block - 1) / 2
     within = _phases(torch.arange(block, dtype=torch.float64) - (block - 1) / 2, lags, n_fft)
     kernel = (functions.T.to(within) @ within)[:, None] * _phases(centre, lags, n_fft)
     back = torch.stack([kernel.real, -kernel.imag], dim=1)  # (Q, re and im, n_blocks, n_lags)
@@ -171,14 +176,14 @@ def _factors(lags: Tensor, n_fft: int, bins: slice) -> tuple[int, Tensor, Tensor
     return block, moments.reshape(-1, 2 * block).float(), back.reshape(-1, len(lags)).float()
 
 
-def _block_functions(lags: Tensor, n_fft: int, block: int) -> Tensor:
+def _block_functions(lags: Tensor, n_fft: float, block: int) -> Tensor:
     """Return the functions (block, Q) of which the kernel within a block is made, whatever the lag."""
     within = _phases(torch.arange(block, dtype=torch.float64) - (block - 1) / 2, lags, n_fft)
     left, values, _ = torch.linalg.svd(torch.view_as_real(within).flatten(1), full_matrices=False)
     return left[:, values > _TOLERANCE * values[0]]
 
 
-def _phases(frequency: Tensor, lags: Tensor, n_fft: int) -> Tensor:
+def _phases(frequency: Tensor, lags: Tensor, n_fft: float) -> Tensor:
     """Return exp(2 pi i k d / n_fft), shape (n_frequencies, n_lags)."""
     angle = 2 * math.pi / n_fft * frequency[:, None] * lags
     return torch.polar(torch.ones_like(angle), angle)

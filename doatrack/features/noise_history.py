@@ -41,7 +41,7 @@ class NoiseHistory:
         self._capacity = max(1, n_span // self._last_every)
         self.every = 1
         self._n_heard = self._n_kept = 0  # snapshots in the buffers' order; and those that the buffers hold
-        self._waiting: list[Tensor] = []  # written when they are asked for: a few at a time cost as much as many
+        self._waiting: list[Tensor] = []  # written when they are asked for, while it is open which will be kept
         self._n_waiting = 0
         self._spectra: Tensor | None = None
         self._power: Tensor | None = None
@@ -64,6 +64,11 @@ class NoiseHistory:
         """Add the next snapshots (n_freq, n, n_mics)."""
         # those that will be kept whatever comes
         chosen = spectra[:, -(self._n_heard + self._n_waiting) % self.every :: self.every]
+        if self._spectra is not None and self.every == self._last_every and not self._n_waiting:
+            place = -(-self._n_heard // self.every)
+            self._n_heard += spectra.shape[1]
+            self._put_last(place, chosen)
+            return
         self._waiting.append(chosen.clone())
         self._n_waiting += spectra.shape[1]
         if self._n_waiting >= self._capacity * self.every:
@@ -84,8 +89,7 @@ class NoiseHistory:
         while self.every < self._last_every and self._n_heard > self._capacity * self.every:
             self._thin()
             spectra, place = spectra[:, place % 2 :: 2], (place + 1) // 2
-        excess = max(0, spectra.shape[1] - self._capacity)
-        self._put(place + excess, spectra[:, excess:])
+        self._put_last(place, spectra)
 
     def _thin(self) -> None:
         """Keep every second one of what is kept."""
@@ -97,13 +101,19 @@ class NoiseHistory:
             kept[:, : rest.shape[1]] = rest
         self._n_kept = (self._n_kept + 1) // 2
 
+    def _put_last(self, place: int, chosen: Tensor) -> None:
+        """Write snapshots as `_put` does, of more than there is room for the last ones."""
+        excess = max(0, chosen.shape[1] - self._capacity)
+        self._put(place + excess, chosen[:, excess:])
+
     def _put(self, place: int, chosen: Tensor) -> None:
         """Write snapshots to a place and those after it, from the front again at the end."""
         assert self._spectra is not None
         assert self._power is not None
         while chosen.shape[1]:
             start = place % self._capacity
-            part, chosen = chosen.tensor_split([self._capacity - start], dim=1)
+            room = self._capacity - start
+            part, chosen = chosen[:, :room], chosen[:, room:]
             end = start + part.shape[1]
             self._spectra[:, start:end] = part
             self._power[:, start:end] = snapshot_power(part)

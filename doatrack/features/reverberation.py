@@ -60,8 +60,9 @@ class Echo:
         known = torch.cat([self.waiting, power], dim=1)
         parts, level = [], self.level
         for late in known[:, :n_snapshots].split(_AT_ONCE, dim=1):
-            response, fading = (table.to(late) for table in _tables(late.shape[1], self.decay))
-            parts.append(torch.addmm(level[:, None] * fading, late, response))
+            # the level before goes into the product as one more power
+            response = _response(late.shape[1], self.decay, late.dtype, late.device)
+            parts.append(torch.cat([level[:, None], late], dim=1) @ response)
             level = parts[-1][:, -1]
         expected = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         end = n_snapshots if keep is None else keep
@@ -70,9 +71,9 @@ class Echo:
 
 
 @functools.lru_cache(maxsize=256)
-def _tables(count: int, decay: float) -> tuple[Tensor, Tensor]:
-    """Return what takes `count` powers to what is left of them, and how an earlier level fades."""
+def _response(count: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return what takes an earlier level and `count` powers to what is left of them, (1 + count, count)."""
     steps = torch.arange(count, dtype=torch.float64)
     ages = steps - steps[:, None]
     response = torch.where(ages >= 0, (1 - decay) * decay ** ages.clamp_min(0), torch.zeros_like(ages))
-    return response, decay ** (steps + 1)
+    return torch.cat([decay ** (steps + 1)[None], response]).to(device, dtype)

@@ -95,16 +95,19 @@ class SoundRatio:
         own = self._own.push(values, last=last)
         least = self._floor.push(self._smooth.push(values, last=last), last=last)
         # nothing 60 dB below a band's loudest block counts: digital silence has no meaningful floor
-        lowest = 1e-6 * self._loudest.push(self._levels(values), last=last).mean(axis=1, keepdims=True) + 1e-20
+        # sums instead of means, and minima instead of clipping: what the calls cost counts, in a stream
+        loudest = self._loudest.push(self._levels(values), last=last)
+        lowest = 1e-6 / N_BANDS * np.add.reduce(loudest, axis=1, keepdims=True) + 1e-20
         snr = np.maximum(own / (_MINIMUM_BIAS * least + lowest), 1.0)
-        return np.asarray(np.minimum((snr - np.log(snr) - 1).clip(max=5.0).mean(axis=1), 2.5 * _THRESHOLD))
+        ratio = np.minimum(snr - np.log(snr) - 1, 5.0)
+        return np.asarray(np.minimum(np.add.reduce(ratio, axis=1) / N_BANDS, 2.5 * _THRESHOLD))
 
     def _levels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the power of the loudest block of each band so far, slowly forgotten."""
         rows = np.empty_like(values)
-        for k, row in enumerate(values):
-            self._level = row if self._level is None else np.maximum(row, _FORGET * self._level)
-            rows[k] = self._level
+        for row, place in zip(values, rows, strict=True):
+            np.maximum(row, row if self._level is None else _FORGET * self._level, out=place)
+            self._level = place
         return rows
 
 

@@ -114,9 +114,10 @@ class FeatureStream:
 
     def take_activity(self) -> NDArray[np.bool_]:
         """Return the activity of the frames that became known since the last call, lost ones too."""
-        known = np.concatenate([np.zeros(0, dtype=bool), *self._active])
+        # most chunks decide nothing
+        known = [part for part in self._active if len(part)] or [np.zeros(0, dtype=bool)]
         self._active = []
-        return known
+        return known[0] if len(known) == 1 else np.concatenate(known)
 
     def _computed(self) -> list[Tensor]:
         """Return the features of the whole frames there are."""

@@ -1,6 +1,7 @@
 """Correlations of weighted, noise-whitened snapshots: what is steered, and what it is divided by."""
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -25,8 +26,12 @@ __all__ = ["NoiseModel", "WeightedGCC"]
 _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _LEAST_WEIGHT = 1e-3
-_SNAPSHOTS_AT_ONCE = 7
-_MOST_FOR_FLOOR = 160  # snapshots: a quantile of these is known well enough
+_SNAPSHOTS_AT_ONCE = 13
+_MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
+_MOST_TOGETHER = 4
+_MOST_TURNED = 0.06
+"""Cross-spectra of so many neighbouring frequencies are summed before they are turned to the lags, as their middle, if
+that turns none by more radians too much or too little at the longest lag."""
 _FREQUENCIES_AT_ONCE = 128
 """Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
 
@@ -89,8 +94,10 @@ class WeightedGCC:
         self._window = analysis_window("hann", self.length)
         rate = frames.sample_rate
         band = settings.freq_range_hz or (_LOWEST_HZ, _HIGHEST_SHARE * rate)
-        self._bins = band_bins(band, self.length, rate)
-        self._lag_sums = BlockLagSums(lags, self.length, self._bins)
+        bins = band_bins(band, self.length, rate)
+        self._together = _together(lags, self.length, bins.stop - bins.start)
+        self._bins = slice(bins.start, bins.stop - (bins.stop - bins.start) % self._together)
+        self._lag_sums = BlockLagSums(lags, self.length, self._bins, self._together)
         first, second = torch.as_tensor(mic_pairs).unbind(dim=1)
         self._n_mics = int(second.max()) + 1
         # where a pair's real and imaginary part stand among those of all products of two microphones
@@ -181,10 +188,12 @@ class WeightedGCC:
         settings = self.settings
         floor = settings.floor_factor * noise.floor[:, None]
         weight = reliability(power, floor, settings.reverberation_factor * expected)
-        scaled = _conjugate(white, weight / power.clamp_min(1e-30))
+        scale = weight / power.clamp_min(1e-30)
         found = white.real.new_empty(len(frames), len(self._places) // 2, 2 * self._lag_sums.n_lags)
         for row, (a, b) in zip(found, frames, strict=True):
-            self._correlate(white[:, a:b], scaled[:, a:b], weight[:, a:b].mean(dim=1), noise.whitening, out=row)
+            of_frame = white[:, a:b].contiguous()
+            scaled = _conjugate(of_frame, scale[:, a:b])
+            self._correlate(of_frame, scaled, weight[:, a:b].mean(dim=1), noise.whitening, out=row)
         return found, after
 
     def _correlate(self, white: Tensor, scaled: Tensor, weight: Tensor, whitening: Tensor, out: Tensor) -> None:
@@ -193,18 +202,22 @@ class WeightedGCC:
         The steered sum of the first half is a^H C a of the mean C of s y y^H, that of the second a^H Q a of
         frequencies as weighted.
         """
-        n_mics, n_pairs, n_lags = self._n_mics, len(self._places) // 2, self._lag_sums.n_lags
-        sums = torch.bmm(scaled.mT, white)  # the transpose of C
+        n_freq, n_snapshots, n_mics = white.shape
+        n_pairs, n_lags, n_together = len(self._places) // 2, self._lag_sums.n_lags, self._together
+        # the transpose of C, of some frequencies at a time
+        rows = (-1, n_together * n_snapshots, n_mics)
+        sums = torch.bmm(scaled.view(rows).mT, white.view(rows))
         traces = torch.view_as_real(sums).flatten(1)[:, :: 2 * (n_mics + 1)]
-        count = white.shape[1] * n_mics
-        above = self._lag_sums(_chosen(sums, self._turned))
-        torch.add(traces.sum() / (len(sums) * count), above, alpha=2 * n_pairs / count, out=out[:, :n_lags])
         # frames without weight keep a denominator
         share = weight + _LEAST_WEIGHT
         share = share / share.mean()
         pairs, trace = self._parts_of(whitening)
-        below = self._lag_sums(pairs * share[:, None])
-        own = torch.dot(share, trace) / (len(share) * n_mics)
+        below = torch.bmm(share.view(-1, 1, n_together), pairs.view(-1, n_together, 2 * n_pairs))
+        halves = [half.view(-1, 2, n_pairs) for half in (_chosen(sums, self._turned), below)]
+        above, below = self._lag_sums(torch.cat(halves, dim=2).flatten(1)).chunk(2)
+        count = n_snapshots * n_mics
+        torch.add(traces.sum() / (n_freq * count), above, alpha=2 * n_pairs / count, out=out[:, :n_lags])
+        own = torch.dot(share, trace) / (n_freq * n_mics)
         torch.add(own, below, alpha=2 * n_pairs / n_mics, out=out[:, n_lags:])
 
     def _parts_of(self, whitening: Tensor) -> tuple[Tensor, Tensor]:
@@ -213,6 +226,12 @@ class WeightedGCC:
             traces = whitening.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1)
             self._known = whitening, _chosen(whitening.contiguous(), self._places), traces
         return self._known[1:]
+
+
+def _together(lags: Tensor, n_fft: int, n_freq: int) -> int:
+    """Return how many neighbouring frequencies can be turned as one."""
+    half = n_fft * _MOST_TURNED / (2 * math.pi * float(lags.abs().max().clamp_min(1e-9)))
+    return max(1, min(_MOST_TOGETHER, n_freq, math.floor(2 * half + 1)))
 
 
 def _parts(places: Tensor) -> Tensor:
@@ -227,9 +246,13 @@ def _chosen(matrices: Tensor, places: Tensor) -> Tensor:
 def _conjugate(white: Tensor, scale: Tensor) -> Tensor:
     """Return conj(y) (n_freq, n_snapshots, n_mics) times a real factor: here for nothing, in a product by a copy."""
     parts = torch.view_as_real(white)
-    signs = torch.tensor([1.0, -1.0], device=white.device).repeat(white.shape[-1])
-    product = (parts.flatten(-2) * scale[..., None]).mul_(signs)
+    product = (parts.flatten(-2) * scale[..., None]).mul_(_signs(white.shape[-1]).to(white.device))
     return torch.view_as_complex(product.view(parts.shape))
+
+
+@functools.lru_cache(maxsize=64)
+def _signs(n_mics: int) -> Tensor:
+    return torch.tensor([1.0, -1.0]).repeat(n_mics)
 
 
 def _whitened(spectra: Tensor, whitening: Tensor) -> Tensor:

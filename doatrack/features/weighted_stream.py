@@ -66,7 +66,7 @@ class WeightedStream(FeatureStream):
     ) -> None:
         super().__init__(weighted.frames, lambda samples: samples, blocks, causal=causal)
         self._weighted = weighted
-        self._order = torch.as_tensor(order)
+        self._order = None if np.array_equal(order, np.arange(len(order))) else torch.as_tensor(order)
         settings, rate, hop = weighted.settings, self._frames.sample_rate, self._frames.hop_length
         self._span = max(1, round(settings.statistics_s * rate / hop))
         self._refresh = max(1, round(_REFRESH_S * rate / hop))
@@ -127,7 +127,8 @@ class WeightedStream(FeatureStream):
         count = self._snapshots(self._n_whole() - 1)[1] - self._spectra.end
         if count > 0:
             samples = self._samples.first((count - 1) * self._weighted.hop + self._weighted.length)
-            self._spectra.append(self._weighted.spectra(samples[self._order]))
+            ordered = samples if self._order is None else samples.index_select(0, self._order)
+            self._spectra.append(self._weighted.spectra(ordered))
             self._drop_samples(self._spectra.end)
 
     def _drop_samples(self, snapshot: int) -> None:

@@ -12,12 +12,16 @@ from doatrack.tracking.transition import Transition
 __all__ = [
     "check_activity",
     "forward_states",
+    "of_directions",
     "rescale",
     "safe_log",
     "smoothed_states",
     "to_directions",
     "weighted_evidence",
 ]
+
+
+_LEAST = {np.dtype(kind): np.finfo(kind).tiny for kind in (np.float32, np.float64)}
 
 
 def weighted_evidence(
@@ -67,13 +71,16 @@ def forward_states(
     batch = evidence.shape[1 : evidence.ndim - len(transition.state_shape)]
     logs = np.empty((len(evidence), *batch, *transition.state_shape), evidence.dtype)
     added = np.empty((len(evidence), *batch))
-    prediction = np.broadcast_to(transition.initial.astype(evidence.dtype), logs.shape[1:])
     for frame, row in enumerate(evidence):
         previous = logs[frame - 1] if frame > 0 else before
-        if previous is not None:
+        if previous is None:
+            prediction = np.broadcast_to(transition.initial.astype(evidence.dtype), logs.shape[1:])
+        else:
             prediction = transition.moved(np.exp(previous))
         # in the log domain, so that a likelihood may contradict the prediction by any factor
-        logs[frame], added[frame] = _normalise(safe_log(prediction) + row, transition)
+        heard = safe_log(prediction)
+        heard += row
+        logs[frame], added[frame] = _normalise(heard, transition)
     return logs, added
 
 
@@ -89,10 +96,14 @@ def smoothed_states(evidence: NDArray[Any], transition: Transition) -> NDArray[A
 
 def to_directions(posterior: NDArray[Any], transition: Transition) -> NDArray[Any]:
     """Return normalised log probabilities of directions, frames before directions."""
-    logs, _ = _normalise(posterior, transition)
+    return of_directions(_normalise(posterior, transition)[0], transition)
+
+
+def of_directions(logs: NDArray[Any], transition: Transition) -> NDArray[Any]:
+    """Return `to_directions` of log probabilities whose sum is 1 already, as `forward_states` returns them."""
     if transition.n_modes > 1:
         logs = safe_log(np.exp(logs).sum(axis=-2))
-    return np.moveaxis(logs, 0, -2)
+    return logs if logs.ndim == 2 else np.moveaxis(logs, 0, -2)
 
 
 def _state_axes(transition: Transition) -> tuple[int, ...]:
@@ -105,13 +116,15 @@ def rescale(message: NDArray[Any], transition: Transition) -> NDArray[Any]:
 
 
 def safe_log(values: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(np.log(np.maximum(values, np.finfo(values.dtype).tiny)))
+    some = np.maximum(values, _LEAST[values.dtype])
+    return np.asarray(np.log(some, out=some))
 
 
 def _normalise(logs: NDArray[Any], transition: Transition) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return log probabilities with the sum 1 over states, and the log of the sum that they had."""
     axes = _state_axes(transition)
-    largest = logs.max(axis=axes, keepdims=True)
+    largest = np.maximum.reduce(logs, axis=axes, keepdims=True)
     logs = logs - largest
-    total = np.log(np.exp(logs).sum(axis=axes, keepdims=True))
-    return logs - total, np.squeeze(largest + total, axis=axes)
+    total = np.log(np.add.reduce(np.exp(logs), axis=axes, keepdims=True))
+    logs -= total
+    return logs, np.squeeze(largest + total, axis=axes)

@@ -40,10 +40,13 @@ def map_agreement(log_posterior: NDArray[Any], log_likelihood: NDArray[Any]) -> 
     [[3.0, 1.0, 1.0]]
     """
     best = log_likelihood.max(axis=1)
-    counts = log_likelihood > best[:, None] - _LEFT_OUT
-    mean = np.where(counts, log_likelihood, 0.0).sum(axis=1) / counts.sum(axis=1)
+    if (log_likelihood.min(axis=1) > best - _LEFT_OUT).all():
+        mean = np.add.reduce(log_likelihood, axis=1) / log_likelihood.shape[1]
+    else:
+        counts = log_likelihood > best[:, None] - _LEFT_OUT
+        mean = np.where(counts, log_likelihood, 0.0).sum(axis=1) / counts.sum(axis=1)
     expected = np.einsum("td,td->t", np.exp(log_posterior), log_likelihood)
-    return np.column_stack([expected, expected - mean, best - expected])
+    return np.array([expected, expected - mean, best - expected], dtype=np.float64).T
 
 
 class AgreementMean:

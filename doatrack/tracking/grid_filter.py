@@ -11,6 +11,7 @@ from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.geometry import DirectionGrid
 from doatrack.tracking._recursions import (
     forward_states,
+    of_directions,
     rescale,
     safe_log,
     smoothed_states,
@@ -79,6 +80,8 @@ def grid_filter(
     evidence, _ = weighted_evidence(log_likelihood, transition, activity)
     delay = check_int("lag", lag, 0)
     forward, _ = forward_states(evidence, transition)
+    if delay == 0:
+        return of_directions(forward, transition)
     message = np.ones_like(forward)
     # all frames at once: first what the last frame waited for tells, then the one before it
     for ahead in range(min(delay, len(evidence) - 1), 0, -1):

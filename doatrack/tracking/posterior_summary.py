@@ -43,6 +43,7 @@ class PosteriorSummary:
         self._directions = grid.directions
         radius = max(math.radians(10.0), 3 * math.sqrt(4 * math.pi / grid.n_directions))
         self._near = math.cos(radius)
+        self._neighbours: dict[int, NDArray[np.int64]] = {}  # of directions that were the best of a frame
 
     def __call__(
         self, log_posterior: NDArray[Any], level: float = 0.9
@@ -52,13 +53,20 @@ class PosteriorSummary:
         concentration, angle = np.empty(len(doa)), np.empty(len(doa))
         for row, logs in enumerate(log_posterior):
             best = int(logs.argmax())
-            probability = np.exp(logs - logs[best])
+            probability = np.exp(logs - logs[best]).astype(np.float64, copy=False)
             mean = probability @ self._directions / probability.sum()
-            around = (probability * (self._directions @ self._directions[best] > self._near)) @ self._directions
+            near = self._near_of(best)
+            around = probability[near] @ self._directions[near]
             doa[row] = around / max(math.hypot(*around), 1e-12)
             concentration[row] = _concentration(min(math.hypot(*mean), _LONGEST))
             angle[row] = _cone(float(concentration[row]), level)
         return doa, concentration, angle
+
+    def _near_of(self, best: int) -> NDArray[np.int64]:
+        """Return the directions around one."""
+        if best not in self._neighbours:
+            self._neighbours[best] = np.flatnonzero(self._directions @ self._directions[best] > self._near)
+        return self._neighbours[best]
 
 
 def _concentration(length: float) -> float:

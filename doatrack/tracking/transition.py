@@ -61,6 +61,7 @@ class Transition:
         self.jump = jump
         self.switching = np.ones((1, 1)) if switching is None else switching
         self.mode_shares = np.ones(1) if mode_shares is None else mode_shares
+        self._shares: dict[Any, NDArray[Any]] = {}
         walks = walk if isinstance(walk, Sequence) else [walk]
         self._walks = [SparseProduct(one) for one in walks]
         self._backs = [SparseProduct(one.T) for one in walks]
@@ -110,9 +111,9 @@ class Transition:
         >>> bool(np.array_equal(transition.moved(transition.initial), transition.forward(transition.initial)))
         True
         """
-        shares = self.shares.astype(now.dtype, copy=False)
+        shares = self._shares_in(now.dtype)
         if self.n_modes == 1:
-            return self._jumped(self._backs[0](now), now.sum(axis=-1, keepdims=True) * shares)
+            return self._jumped(self._backs[0](now), np.add.reduce(now, axis=-1, keepdims=True) * shares)
         switched = self.switching.T.astype(now.dtype) @ now
         moved = np.stack([back(switched[..., k, :]) for k, back in enumerate(self._backs)], axis=-2)
         return self._jumped(moved, switched.sum(axis=-1, keepdims=True) * shares)
@@ -143,7 +144,14 @@ class Transition:
 
     def _jumped(self, near: NDArray[Any], anywhere: NDArray[Any]) -> NDArray[Any]:
         near *= 1 - self.jump
-        return np.asarray(near + self.jump * anywhere)
+        near += self.jump * anywhere
+        return near
+
+    def _shares_in(self, kind: Any) -> NDArray[Any]:
+        """Return the shares in a precision, kept for the next frame."""
+        if kind not in self._shares:
+            self._shares[kind] = self.shares.astype(kind, copy=False)
+        return self._shares[kind]
 
     def best_previous(self, log_score: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return the best log score of arriving at each state, and from where: one step of the Viterbi algorithm.

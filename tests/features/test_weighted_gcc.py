@@ -267,7 +267,9 @@ def test_the_real_products_are_the_complex_formulae_in_double_precision(weightin
     C = np.einsum("ft,ftm,ftn->fmn", weight / power[:, second], y, y.conj()) / 13
     share = weight.mean(axis=1) + 1e-3
     below = (share / share.mean())[:, None, None] * Q
-    frequency = np.arange(257)[weighted._bins]
+    frequency = np.arange(257)[weighted._bins].reshape(-1, weighted._together)
+    # neighbours are turned as their middle
+    frequency = np.broadcast_to(frequency.mean(axis=1, keepdims=True), frequency.shape).flatten()
     turn = np.exp(2j * np.pi / 512 * frequency[:, None] * LAGS.double().numpy())
     found = weighted(spectra, noise, frame_ranges(weighted, 2))[0][1].numpy()
     for half, matrices in zip(np.split(found, 2, axis=-1), (C, below), strict=True):
