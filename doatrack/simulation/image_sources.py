@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from doatrack.simulation.decimation import Decimator, decimation_response
 from doatrack.simulation.fft_length import fast_fft_length
 
 __all__ = ["ImageLattice", "image_energy", "image_responses", "low_pass_weights"]
@@ -90,8 +91,8 @@ def image_responses(
     """Return the sum of all images as band-limited responses.
 
     Each image, of amplitude gain / (4 pi distance), is added with two linear-interpolation taps to a response at six
-    times the sample rate. In the frequency domain the known weight sinc^2 of the interpolation is divided out and
-    everything above the Nyquist frequency dropped, which is the decimation.
+    times the sample rate, of which every third sample is kept behind a short filter. In the frequency domain the known
+    weights of interpolation (sinc^2) and filter are divided out and everything above the Nyquist frequency dropped.
 
     Parameters
     ----------
@@ -112,12 +113,14 @@ def image_responses(
     # The last image rings until n_taps + 2 RINGING; what wraps around from before sample 0 stays behind n_taps.
     n_fft = fast_fft_length(n_taps + 2 * RINGING)
     weights = low_pass_weights(n_fft, OVERSAMPLING, mic_positions.device)
+    weights = weights / decimation_response(n_fft, OVERSAMPLING).to(weights.device)
+    decimate = Decimator(mic_positions)
     result = mic_positions.new_empty(n_sources, n_mics, n_taps)
     step = min(n_sources, max(1, _CHUNK // max(1, len(lattice.gain) * n_mics)))
     adder = _ImageAdder(lattice, mic_positions, step, n_fft, sample_rate / speed_of_sound, n_taps + RINGING)
     for start in range(0, n_sources, step):
         stop = min(start + step, n_sources)
-        spectrum = torch.fft.rfft(adder(start, stop))[..., : n_fft // 2 + 1] * weights
+        spectrum = torch.fft.rfft(decimate(adder(start, stop))[..., : 2 * n_fft])[..., : n_fft // 2 + 1] * weights
         result[start:stop] = torch.fft.irfft(spectrum, n_fft)[..., :n_taps]
     return result
 
@@ -144,7 +147,7 @@ def low_pass_weights(n_fft: int, oversampling: int | None = None, device: torch.
 class _ImageAdder:
     """Adds every image up to sample `n_last` to oversampled responses.
 
-    Everything of the size of the images is allocated once: memory that is new to the process costs more than the work.
+    Everything of the size of the images is allocated once, not for each group of sources.
     """
 
     def __init__(
@@ -185,7 +188,7 @@ class _ImageAdder:
         fine[1:].scatter_add_(0, flat.view(-1), later.view(-1))
         fine = fine.view(stop - start, len(self.mic_positions), self.length)
         fine[..., self.last :] = 0
-        return fine[..., : self.length - _ROW_GAP]
+        return fine
 
 
 def _axis_images(
