@@ -7,6 +7,8 @@ from doatrack.simulation.fft_length import fast_fft_length
 
 __all__ = ["convolve", "convolve_moving"]
 
+_CHUNK = 1 << 18  # samples transformed at once
+
 
 def convolve(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
     """Convolve a sound with fixed responses, cut to the sound's length.
@@ -68,16 +70,29 @@ def convolve_moving(sound: torch.Tensor, responses: torch.Tensor) -> torch.Tenso
     if n_points > n_samples:
         raise InvalidInputError(f"responses must not be more than the samples, got {n_points} for {n_samples} samples.")
     faded, starts = _faded_segments(sound, n_points)
-    n_fft = fast_fft_length(faded.shape[-1] + n_taps - 1)
+    silent = _silent_taps(responses)
+    heard_from = responses[..., silent:]
+    n_fft = fast_fft_length(faded.shape[-1] + n_taps - silent - 1)
     weights = torch.fft.rfft(faded, n_fft)
-    total = responses.new_zeros(n_mics, n_samples + n_fft)
-    before = torch.fft.rfft(responses[0], n_fft)
-    for k, start in enumerate(starts):  # one at a time: all that is touched stays in the cache
-        after = torch.fft.rfft(responses[k + 1], n_fft)
-        spectrum = before.mul_(weights[k, 0]).addcmul_(after, weights[k, 1])
-        total[:, start : start + n_fft] += torch.fft.irfft(spectrum, n_fft)
-        before = after
+    total = responses.new_zeros(n_mics, n_samples + n_fft + silent)
+    before = torch.fft.rfft(heard_from[0], n_fft)
+    step = max(1, _CHUNK // (n_mics * n_fft))
+    for k in range(0, len(starts), step):  # few at a time: all that is touched stays in the cache
+        after = torch.fft.rfft(heard_from[k + 1 : k + 1 + step], n_fft)
+        spectra = after * weights[k : k + step, 1, None]
+        spectra[0].addcmul_(before, weights[k, 0])
+        spectra[1:].addcmul_(after[:-1], weights[k + 1 : k + step, 0, None])
+        for start, segment in zip(starts[k : k + step], torch.fft.irfft(spectra, n_fft), strict=True):
+            total[:, start + silent : start + silent + n_fft] += segment
+        before = after[-1]
     return total[:, :n_samples]
+
+
+def _silent_taps(responses: torch.Tensor) -> int:
+    """Return how many taps at the start are 0 in all responses; the first response says where to look."""
+    sounding = responses[0, 0].nonzero()
+    silent = int(sounding[0, 0]) if len(sounding) else 0
+    return 0 if bool(responses[..., :silent].any()) else silent
 
 
 def _faded_segments(sound: torch.Tensor, n_points: int) -> tuple[torch.Tensor, list[int]]:

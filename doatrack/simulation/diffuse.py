@@ -1,6 +1,7 @@
 """Diffuse reverberation: decaying noise with the coherence of sound from everywhere."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -75,19 +76,10 @@ def diffuse_noise(
     >>> diffuse_noise(3, mics, 1000, np.random.default_rng(0), 16000, 343.0).shape
     torch.Size([3, 2, 1000])
     """
-    n_mics, device = len(mic_positions), mic_positions.device
-    n_fft = 2 * _BANDS * fast_fft_length(math.ceil(n_samples / (2 * _BANDS)))
-    n_bins = n_fft // 2  # nothing is left at the Nyquist frequency
-    draws = generator.standard_normal((_BANDS, n_noises * (n_bins // _BANDS), n_mics, 2), dtype=np.float32)
-    white = torch.view_as_complex(torch.from_numpy(draws).to(device))
-    centres = (torch.arange(_BANDS, device=device) + 0.5) * sample_rate / (2 * _BANDS)
-    values, vectors = torch.linalg.eigh(diffuse_coherence(mic_positions.double(), centres.double(), speed_of_sound))
-    root = (vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.transpose(1, 2)
-    mixed = white @ root.to(white.dtype)
-    spectrum = mixed.view(_BANDS, n_noises, -1, n_mics).permute(1, 3, 0, 2).reshape(n_noises, n_mics, n_bins)
-    weights = low_pass_weights(n_fft, device=device)[:n_bins] * math.sqrt(n_fft / 2)
-    noise: torch.Tensor = torch.fft.irfft(spectrum * weights, n_fft)
-    return noise[..., :n_samples]
+    noise = mic_positions.new_empty(n_noises, len(mic_positions), n_samples)
+    for k, one in enumerate(_noises(n_noises, mic_positions, n_samples, generator, sample_rate, speed_of_sound)):
+        noise[k] = one
+    return noise
 
 
 def diffuse_tails(
@@ -128,14 +120,42 @@ def diffuse_tails(
     tails = mic_positions.new_zeros(n_tails, len(mic_positions), n_taps)
     if first >= n_taps:
         return tails
-    noise = diffuse_noise(n_tails, mic_positions, n_taps - first, generator, sample_rate, speed_of_sound)
-    time = torch.arange(first - start, n_taps - start, device=noise.device) / sample_rate
+    time = torch.arange(first - start, n_taps - start, device=tails.device) / sample_rate
     envelope = math.sqrt(power) * torch.exp(-3 * math.log(10) / rt60 * time)
-    envelope[: start - first] *= fade_out(start - first, noise.device).flip(0)
-    tails[..., first:] = noise * envelope
+    envelope[: start - first] *= fade_out(start - first, tails.device).flip(0)
+    noises = _noises(n_tails, mic_positions, n_taps - first, generator, sample_rate, speed_of_sound)
+    for tail, noise in zip(tails[..., first:], noises, strict=True):
+        torch.mul(noise, envelope, out=tail)
     return tails
 
 
 def fade_out(length: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """Return a cosine fade from near 1 to near 0 whose squares and mirrored squares add to 1."""
     return torch.cos(0.5 * math.pi * (torch.arange(length, device=device) + 0.5) / max(1, length))
+
+
+def _noises(
+    n_noises: int,
+    mic_positions: torch.Tensor,
+    n_samples: int,
+    generator: np.random.Generator,
+    sample_rate: float,
+    speed_of_sound: float,
+) -> Iterator[torch.Tensor]:
+    """Yield noises (n_mics, n_samples) one at a time, which then stay in the cache; all are drawn with the first."""
+    n_mics, device = len(mic_positions), mic_positions.device
+    n_fft = 2 * _BANDS * fast_fft_length(math.ceil(n_samples / (2 * _BANDS)))
+    n_bins = n_fft // 2  # nothing is left at the Nyquist frequency
+    draws = generator.standard_normal((_BANDS, n_noises * (n_bins // _BANDS), n_mics, 2), dtype=np.float32)
+    white = torch.view_as_complex(torch.from_numpy(draws).to(device))
+    centres = (torch.arange(_BANDS, device=device) + 0.5) * sample_rate / (2 * _BANDS)
+    values, vectors = torch.linalg.eigh(diffuse_coherence(mic_positions.double(), centres.double(), speed_of_sound))
+    root = (vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.transpose(1, 2)
+    # the root is symmetric: from the left it gives each microphone's bins next to each other
+    mixed = (root.to(white.dtype) @ white.transpose(1, 2)).view(_BANDS, n_mics, n_noises, -1)
+    weights = low_pass_weights(n_fft, device=device)[:n_bins].view(_BANDS, -1) * math.sqrt(n_fft / 2)
+    spectrum = white.new_zeros(n_mics, n_bins + 1)
+    bands = spectrum[:, :-1].unflatten(1, (_BANDS, -1))
+    for k in range(n_noises):
+        torch.mul(mixed[:, :, k].transpose(0, 1), weights, out=bands)
+        yield torch.fft.irfft(spectrum, n_fft)[:, :n_samples]

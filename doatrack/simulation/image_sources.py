@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from doatrack.simulation.decimation import Decimator, decimation_response
 from doatrack.simulation.fft_length import fast_fft_length
 
 __all__ = ["ImageLattice", "image_energy", "image_responses", "low_pass_weights"]
@@ -14,6 +15,7 @@ __all__ = ["ImageLattice", "image_energy", "image_responses", "low_pass_weights"
 OVERSAMPLING = 6  # the two-tap interpolation then errs by at most 0.6 % of an image at 7 kHz
 PASSBAND = 0.95  # of the Nyquist frequency; a raised cosine from there to 1 keeps the ringing short
 RINGING = 64  # samples on either side of an image that the ringing of the low-pass takes
+_ROW_GAP = 48  # fine samples between rows: rows a power of two apart would share few places in the cache
 _CHUNK = 1 << 17  # images x sources x microphones handled at once, so that they stay in the cache
 
 
@@ -66,15 +68,21 @@ class ImageLattice:
             torch.as_tensor(gain, dtype=torch.float32, device=device),
         )
 
-    def squared_distances(self, mic_positions: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Return squared distances in m^2, (stop - start, n_images, n_mics), of some sources' images."""
-        total: torch.Tensor | None = None
-        for a in range(3):
-            table = (self.coordinates[a][start:stop, :, None] - mic_positions[:, a]) ** 2
-            part = table.index_select(1, self.index[:, a])
-            total = part if total is None else total.add_(part)
-        assert total is not None
-        return total
+    def squared_distances(
+        self, mic_positions: torch.Tensor, start: int, stop: int, work: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """Return squared distances in m^2, (n_images, (stop - start) * n_mics), of some sources' images.
+
+        Sources and microphones are next to each other in memory, so that one copy of a row serves all of them. With
+        `work`, two tensors of the result's shape, the result is the first of them.
+        """
+        x, y, z = (
+            (self.coordinates[a][start:stop].T[..., None] - mic_positions[:, a]).square_().flatten(1) for a in range(3)
+        )
+        plane = (x[:, None] + y).flatten(0, 1)
+        total, height = (None, None) if work is None else work
+        total = torch.index_select(plane, 0, self.index[:, 0] * len(y) + self.index[:, 1], out=total)
+        return total.add_(torch.index_select(z, 0, self.index[:, 2], out=height))
 
 
 def image_responses(
@@ -83,8 +91,8 @@ def image_responses(
     """Return the sum of all images as band-limited responses.
 
     Each image, of amplitude gain / (4 pi distance), is added with two linear-interpolation taps to a response at six
-    times the sample rate. In the frequency domain the known weight sinc^2 of the interpolation is divided out and
-    everything above the Nyquist frequency dropped, which is the decimation.
+    times the sample rate, of which every third sample is kept behind a short filter. In the frequency domain the known
+    weights of interpolation (sinc^2) and filter are divided out and everything above the Nyquist frequency dropped.
 
     Parameters
     ----------
@@ -105,22 +113,25 @@ def image_responses(
     # The last image rings until n_taps + 2 RINGING; what wraps around from before sample 0 stays behind n_taps.
     n_fft = fast_fft_length(n_taps + 2 * RINGING)
     weights = low_pass_weights(n_fft, OVERSAMPLING, mic_positions.device)
+    weights = weights / decimation_response(n_fft, OVERSAMPLING).to(weights.device)
+    decimate = Decimator(mic_positions)
     result = mic_positions.new_empty(n_sources, n_mics, n_taps)
-    step = max(1, _CHUNK // max(1, len(lattice.gain) * n_mics))
+    step = min(n_sources, max(1, _CHUNK // max(1, len(lattice.gain) * n_mics)))
+    adder = _ImageAdder(lattice, mic_positions, step, n_fft, sample_rate / speed_of_sound, n_taps + RINGING)
     for start in range(0, n_sources, step):
         stop = min(start + step, n_sources)
-        fine = _add_images(lattice, mic_positions, start, stop, n_fft, sample_rate / speed_of_sound, n_taps + RINGING)
-        spectrum = torch.fft.rfft(fine)[..., : n_fft // 2 + 1] * weights
+        spectrum = torch.fft.rfft(decimate(adder(start, stop))[..., : 2 * n_fft])[..., : n_fft // 2 + 1] * weights
         result[start:stop] = torch.fft.irfft(spectrum, n_fft)[..., :n_taps]
     return result
 
 
 def image_energy(lattice: ImageLattice, centre: torch.Tensor, nearest: float, farthest: float) -> tuple[float, float]:
     """Return the mean over sources of the number and of the summed squared amplitude of images in a shell (metres)."""
-    squared = lattice.squared_distances(centre[None], 0, len(lattice.coordinates[0]))[..., 0]
+    n_sources = len(lattice.coordinates[0])
+    squared = lattice.squared_distances(centre[None], 0, n_sources)
     inside = (squared >= nearest**2) & (squared < farthest**2)
-    energy = (lattice.gain**2 / (16 * math.pi**2) / squared).mul_(inside).sum().item()
-    return inside.sum().item() / len(squared), energy / len(squared)
+    energy = (lattice.gain[:, None] ** 2 / (16 * math.pi**2) / squared).mul_(inside).sum().item()
+    return inside.sum().item() / n_sources, energy / n_sources
 
 
 def low_pass_weights(n_fft: int, oversampling: int | None = None, device: torch.device | str = "cpu") -> torch.Tensor:
@@ -133,31 +144,51 @@ def low_pass_weights(n_fft: int, oversampling: int | None = None, device: torch.
     return weights
 
 
-def _add_images(
-    lattice: ImageLattice,
-    mic_positions: torch.Tensor,
-    start: int,
-    stop: int,
-    n_fft: int,
-    samples_per_metre: float,
-    n_last: int,
-) -> torch.Tensor:
-    """Add every image up to sample `n_last` to oversampled responses (n_sources, n_mics, OVERSAMPLING * n_fft)."""
-    n_rows, length = (stop - start) * len(mic_positions), OVERSAMPLING * n_fft
-    scale = OVERSAMPLING * samples_per_metre
-    delay = lattice.squared_distances(mic_positions, start, stop).sqrt_().mul_(scale)
-    amplitude = (lattice.gain[:, None] * (scale / (4 * math.pi))) / delay
-    delay.clamp_(max=OVERSAMPLING * n_last)  # what comes later falls on one tap that is cleared below
-    place = delay.long()
-    later = delay.sub_(place).mul_(amplitude)
-    rows = torch.arange(n_rows, device=place.device).view(stop - start, 1, -1) * length
-    flat = place.add_(rows).view(-1)
-    fine = amplitude.new_zeros(n_rows * length)
-    fine.scatter_add_(0, flat, amplitude.sub_(later).view(-1))
-    fine.scatter_add_(0, flat.add_(1), later.view(-1))
-    fine = fine.view(stop - start, len(mic_positions), length)
-    fine[..., OVERSAMPLING * n_last :] = 0
-    return fine
+class _ImageAdder:
+    """Adds every image up to sample `n_last` to oversampled responses.
+
+    Everything of the size of the images is allocated once, not for each group of sources.
+    """
+
+    def __init__(
+        self,
+        lattice: ImageLattice,
+        mic_positions: torch.Tensor,
+        most_sources: int,
+        n_fft: int,
+        samples_per_metre: float,
+        n_last: int,
+    ) -> None:
+        self.lattice, self.mic_positions = lattice, mic_positions
+        self.scale = OVERSAMPLING * samples_per_metre
+        self.length, self.last = OVERSAMPLING * n_fft + _ROW_GAP, OVERSAMPLING * n_last
+        self.gain = lattice.gain[:, None] * (self.scale / (4 * math.pi))
+        most_rows = most_sources * len(mic_positions)
+        self.fine = mic_positions.new_empty(most_rows * self.length)
+        n_cells = len(lattice.gain) * most_rows
+        self.delay, self.amplitude = (mic_positions.new_empty(n_cells) for _ in range(2))
+        self.place = mic_positions.new_empty(n_cells, dtype=torch.int32)
+        self.flat = mic_positions.new_empty(n_cells, dtype=torch.int64)
+
+    def __call__(self, start: int, stop: int) -> torch.Tensor:
+        """Return responses (stop - start, n_mics, OVERSAMPLING * n_fft), which the next call overwrites."""
+        n_rows = (stop - start) * len(self.mic_positions)
+        n_cells = len(self.gain) * n_rows
+        delay, amplitude, place, flat = (
+            work[:n_cells].view(-1, n_rows) for work in (self.delay, self.amplitude, self.place, self.flat)
+        )
+        self.lattice.squared_distances(self.mic_positions, start, stop, (delay, amplitude)).sqrt_().mul_(self.scale)
+        torch.div(self.gain, delay, out=amplitude)
+        delay.clamp_(max=self.last)  # what comes later falls on one tap that is cleared below
+        place.copy_(delay).add_(torch.arange(n_rows, dtype=torch.int32, device=place.device) * self.length)
+        flat.copy_(place)
+        later = delay.frac_().mul_(amplitude)
+        fine = self.fine[: n_rows * self.length].zero_()
+        fine.scatter_add_(0, flat.view(-1), amplitude.sub_(later).view(-1))
+        fine[1:].scatter_add_(0, flat.view(-1), later.view(-1))
+        fine = fine.view(stop - start, len(self.mic_positions), self.length)
+        fine[..., self.last :] = 0
+        return fine
 
 
 def _axis_images(

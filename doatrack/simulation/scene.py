@@ -233,7 +233,7 @@ def _reverberate(
     length = float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
     n_tails = min(n_points, math.ceil(length / _TAIL_SPACING) + 1)
     early, tails = layout.room.responses(points, layout.mic_positions, generator, n_tails=n_tails, device=device)
-    return convolve_moving(sound, early) + convolve_moving(sound, tails)
+    return convolve_moving(sound, early).add_(convolve_moving(sound, tails))
 
 
 def _make_noise(
