@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack.estimators._setup_evidence import DelayEvidence
-from doatrack.estimators._setup_repairs import Repair, plainest_order, symmetries
+from doatrack.estimators._setup_repairs import Repair
 from doatrack.estimators._setup_report import Finding
+from doatrack.estimators._setup_symmetry import plainest_order, symmetries
 
 __all__ = ["unexplained", "wiring_findings"]
 
