@@ -73,7 +73,8 @@ def check_setup(
     sources far above its plane; too small ones are found. Two channels exchanged are found if a source stands where it
     matters.
 
-    Cost: some tens of scores of the whole map; 8 s of sound take about 1 s with 4 to 8 microphones and 3.5 s with 12, on one core.
+    Cost: some tens of scores of the whole map and a search of orders; 8 s of sound take about 1 s with 4 to 8
+    microphones and 3.5 s with 12, on one core.
 
     Examples
     --------
