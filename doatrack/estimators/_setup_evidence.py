@@ -1,6 +1,7 @@
 """How well a way of wiring an array explains the delays in its recordings."""
 
 import dataclasses
+import math
 
 import numpy as np
 import torch
@@ -10,17 +11,19 @@ from doatrack.features import activity_at_frames, analysis_window, band_power, g
 from doatrack.features import stft as short_time_spectra
 from doatrack.geometry import DirectionGrid, MicArray
 
-__all__ = ["GRID_SCALES", "DelayEvidence", "Wiring", "measure_delays"]
+__all__ = ["GRID_SCALES", "LAG_STEP", "DelayEvidence", "Wiring", "measure_delays"]
 
 Array = NDArray[np.float64]
 
-_WIN, _HOP = 4096, 2048
-_LAG_STEP = 0.25  # samples; correlations are read at the nearest lag
+_WIN = 4096
+_BRIEF_WIN, _WAVES = 1024, 16  # samples at least, and how many times the longest delay
+_MOST_BRIEF_LOOKED_AT = 1200
+LAG_STEP = 0.25  # samples; correlations are read at the nearest lag
 _OFFSET_REACH = 12.0  # samples by which a channel may be late
 _SCALE_REACH = 2.6
 GRID_SCALES = (1.05, 1.6, 2.5)
 _MOST_PAIRS = 120
-_MOST_FRAMES = 60
+_MOST_FRAMES, _MOST_BRIEF_FRAMES = 60, 120
 _FEWEST_DIRECTIONS, _MOST_DIRECTIONS = 400, 4000
 
 
@@ -119,27 +122,38 @@ class DelayEvidence:
 
     def _place(self, delays: Array) -> NDArray[np.intp]:
         middle = self.gcc.shape[2] // 2
-        return np.clip(np.rint(delays / _LAG_STEP).astype(np.intp) + middle, 0, self.gcc.shape[2] - 1)
+        return np.clip(np.rint(delays / LAG_STEP).astype(np.intp) + middle, 0, self.gcc.shape[2] - 1)
 
 
 def measure_delays(
-    recordings: list[NDArray[np.float32]], array: MicArray, sample_rate: int, speed_of_sound: float
+    recordings: list[NDArray[np.float32]],
+    array: MicArray,
+    sample_rate: int,
+    speed_of_sound: float,
+    *,
+    brief: bool = False,
 ) -> DelayEvidence:
-    """Return the correlations of the clearest frames of recordings of one set-up; too short ones give no frame."""
+    """Return the correlations of the clearest frames of recordings of one set-up; too short ones give no frame.
+
+    `brief` takes many short frames, in which echoes come alone, in place of long ones, in which the loudest wave
+    stands out.
+    """
     longest = array.aperture / speed_of_sound * sample_rate
-    half = int(np.ceil(max(_SCALE_REACH * longest, longest + _OFFSET_REACH) / _LAG_STEP)) + 2
-    lags = torch.arange(-half, half + 1) * _LAG_STEP
+    half = int(np.ceil(max(_SCALE_REACH * longest, longest + _OFFSET_REACH) / LAG_STEP)) + 2
+    lags = torch.arange(-half, half + 1) * LAG_STEP
     pairs = _chosen_pairs(array)
-    transform, window = lag_transform(lags, _WIN), analysis_window("hann", _WIN)
+    win = min(_WIN, max(_BRIEF_WIN, 2 ** math.ceil(math.log2(_WAVES * longest)))) if brief else _WIN
+    transform, window = lag_transform(lags, win), analysis_window("hann", win)
+    most = _MOST_BRIEF_LOOKED_AT // len(recordings) + 1 if brief else None
     parts, times, start = [], [], 0.0
     for waveform in recordings:
-        spectra, when = _active_spectra(torch.from_numpy(waveform), window, sample_rate)
+        spectra, when = _active_spectra(torch.from_numpy(waveform), window, sample_rate, most)
         for block in spectra.split(8):
             parts.append(gcc_phat(block, pairs, transform).numpy())
         times.append(when + start)
         start += waveform.shape[1] / sample_rate
     gcc = np.concatenate([np.zeros((0, len(pairs), len(lags)), np.float32), *parts]).transpose(1, 0, 2)
-    clear = _clearest(gcc)
+    clear = _clearest(gcc, _MOST_BRIEF_FRAMES if brief else _MOST_FRAMES)
     # the error of a delay at half the distance of neighbouring directions stays below half a sample
     sizes = [np.clip(8 * np.pi * (s * longest) ** 2, _FEWEST_DIRECTIONS, _MOST_DIRECTIONS) for s in GRID_SCALES]
     return DelayEvidence(
@@ -162,18 +176,23 @@ def _chosen_pairs(array: MicArray) -> NDArray[np.int64]:
     return np.array(sorted(chosen))
 
 
-def _active_spectra(waveform: torch.Tensor, window: torch.Tensor, sample_rate: int) -> tuple[torch.Tensor, Array]:
-    if waveform.shape[1] < _WIN:
-        return torch.zeros(0, len(waveform), _WIN // 2 + 1, dtype=torch.complex64), np.zeros(0)
-    spectra = short_time_spectra(waveform, window, _HOP)
-    active = activity_at_frames(
-        sound_activity(band_power(waveform, sample_rate)), len(spectra), _WIN, _HOP, sample_rate
-    )
-    times = (np.arange(len(spectra)) * _HOP + _WIN / 2) / sample_rate
-    return spectra[torch.from_numpy(active)], times[active]
+def _active_spectra(
+    waveform: torch.Tensor, window: torch.Tensor, sample_rate: int, most: int | None
+) -> tuple[torch.Tensor, Array]:
+    """Return the spectra of frames with sound, of many `most` evenly chosen, and when they are."""
+    win, hop = len(window), len(window) // 2
+    if waveform.shape[1] < win:
+        return torch.zeros(0, len(waveform), win // 2 + 1, dtype=torch.complex64), np.zeros(0)
+    n_frames = 1 + (waveform.shape[1] - win) // hop
+    active = activity_at_frames(sound_activity(band_power(waveform, sample_rate)), n_frames, win, hop, sample_rate)
+    chosen = np.flatnonzero(active)
+    if most is not None and len(chosen) > most:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, most).round().astype(np.intp)]
+    spectra = short_time_spectra(waveform, window, hop)[torch.from_numpy(chosen)]
+    return spectra, (chosen * hop + win / 2) / sample_rate
 
 
-def _clearest(gcc: NDArray[np.float32]) -> NDArray[np.intp]:
+def _clearest(gcc: NDArray[np.float32], n_frames: int) -> NDArray[np.intp]:
     """Return the frames with the highest peaks, in order of time."""
     height = np.abs(gcc).max(axis=2).mean(axis=0)
-    return np.sort(np.argsort(-height, kind="stable")[:_MOST_FRAMES])
+    return np.sort(np.argsort(-height, kind="stable")[:n_frames])

@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack.estimators._setup_evidence import DelayEvidence
-from doatrack.estimators._setup_repairs import Repair, plainest_order, symmetries
+from doatrack.estimators._setup_repairs import Repair
 from doatrack.estimators._setup_report import Finding
+from doatrack.estimators._setup_symmetry import plainest_order, symmetries
 
 __all__ = ["unexplained", "wiring_findings"]
 
 _RATES = {44.1 / 48: "44.1 and 48 kHz", 48 / 44.1: "48 and 44.1 kHz", 2.0: "twice the rate", 0.5: "half the rate"}
+_CLEAR = 0.95
 _RIVALS = {
     "inverted": "an inverted channel",
     "order": "another order of the channels",
@@ -40,7 +42,8 @@ def wiring_findings(evidence: DelayEvidence, repairs: list[Repair], good: NDArra
     ]
     order = plainest_order(evidence.positions, final.order)
     if "order" in sure and (order != np.arange(len(order))).any():
-        findings.append(_order_finding(evidence, order, good, sure["order"]))
+        clear = min(repair.order_confidence for repair in repairs if repair.kind == "order")
+        findings.append(_order_finding(evidence, order, good, sure["order"], clear))
     if "scale" in sure:
         findings.append(_scale_finding(final.scale, sure["scale"]))
     if "offset" in sure:
@@ -69,8 +72,9 @@ def _odd_ones(signs: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _order_finding(
-    evidence: DelayEvidence, order: NDArray[np.int64], good: NDArray[np.int64], confidence: float
+    evidence: DelayEvidence, order: NDArray[np.int64], good: NDArray[np.int64], wrong: float, clear: float
 ) -> Finding:
+    """Return that the given order is wrong, which is `wrong` sure; that this one is right is `clear` at most."""
     channels = [int(good[c]) for c in np.argsort(order)]  # of microphone 0, 1, ...
     moved = tuple(int(good[m]) for m in np.flatnonzero(order != np.arange(len(order))))
     alike = len(symmetries(evidence.positions))
@@ -80,14 +84,20 @@ def _order_finding(
         if alike > 1
         else ""
     )
-    listed, wrong = ",".join(str(c + 1) for c in channels), ", ".join(str(c + 1) for c in moved)
+    listed, named = ",".join(str(c + 1) for c in channels), ", ".join(str(c + 1) for c in moved)
+    doubt = (
+        f" That the given order is wrong is {100 * wrong:.0f} % sure, which one is right is less so: others fit nearly "
+        "as well. Record more, from other directions."
+        if clear < _CLEAR
+        else ""
+    )
     return Finding(
         "order",
         moved,
-        confidence,
-        f"Channels {wrong} are not the microphones that the array says.{same}",
+        min(wrong, clear),
+        f"Channels {named} are not the microphones that the array says.{same}{doubt}",
         f"The delays fit the channels {listed} in the array's order: --channels {listed}, or wire them so.",
-        {"channels": channels},
+        {"channels": channels, "confidence_wrong": round(wrong, 3)},
     )
 
 

@@ -19,13 +19,15 @@ class Finding:
         line does.
     confidence : float
         From 0 to 1. Of geometry and wiring: the share of resampled recordings that say the same, divided among the
-        explanations that are nearly as good; docs/check.md has how often it was right.
+        explanations that are nearly as good. Of "order": at most the share in which no other order is better.
+        docs/check.md has how often it was right.
     explanation, remedy : str
         What was seen, and what to do.
     details : dict
         Numbers for programs, by kind: "order" has `channels`, the channels (from 0) of the microphones in the array's
-        order; "scale" has `factor`, by which positions are too small; "offset" has `samples` by which the channel is
-        late; "alternatives" are other kinds that explain nearly as much.
+        order, and `confidence_wrong`, how sure it is that the given order is wrong; "scale" has `factor`, by which
+        positions are too small; "offset" has `samples` by which the channel is late; "alternatives" are other kinds
+        that explain nearly as much.
 
     Examples
     --------

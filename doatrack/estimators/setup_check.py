@@ -12,15 +12,9 @@ from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._setup_channels import ChannelStatistics, channel_findings, unrelated_findings
 from doatrack.estimators._setup_evidence import DelayEvidence, Wiring, measure_delays
 from doatrack.estimators._setup_findings import unexplained, wiring_findings
-from doatrack.estimators._setup_repairs import (
-    LEAST_GAIN,
-    SCALES,
-    SCREENED,
-    find_repairs,
-    same_up_to_symmetry,
-    symmetries,
-)
+from doatrack.estimators._setup_repairs import LEAST_GAIN, SCALES, SCREENED, find_repairs
 from doatrack.estimators._setup_report import Finding, SetupReport
+from doatrack.estimators._setup_symmetry import same_up_to_symmetry, symmetries
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
 
@@ -79,7 +73,8 @@ def check_setup(
     sources far above its plane; too small ones are found. Two channels exchanged are found if a source stands where it
     matters.
 
-    Cost: some tens of scores of the whole map; 0.1 s for 4 microphones, 2 to 10 s for 12, on one core.
+    Cost: some tens of scores of the whole map and a search of orders; 8 s of sound take about 1 s with 4 to 8
+    microphones and 3.5 s with 12, on one core.
 
     Examples
     --------
@@ -112,16 +107,21 @@ def check_setup(
     good = _usable(findings, np.arange(array.n_mics))
     if len(good) < 2:
         return SetupReport(tuple(findings), ("Fewer than two channels are left to compare.",), 0, math.nan)
-    evidence = measure_delays([w[good] for w in waveforms], array.select(good), sample_rate, speed_of_sound)
+
+    def measured(brief: bool = False) -> DelayEvidence:
+        heard = [w[good] for w in waveforms]
+        return measure_delays(heard, array.select(good), sample_rate, speed_of_sound, brief=brief)
+
+    evidence = measured()
     unrelated = unrelated_findings(evidence, good)
     if unrelated:
         findings += unrelated
         good = _usable(findings, good)
         if len(good) >= 2:
-            evidence = measure_delays([w[good] for w in waveforms], array.select(good), sample_rate, speed_of_sound)
+            evidence = measured()
     if evidence.n_frames < _FEWEST_FRAMES or len(good) < 2:
         return SetupReport(tuple(findings), (_too_little(evidence.n_frames),), 0, math.nan)
-    return _geometry_report(evidence, good, findings, array, generator)
+    return _geometry_report(evidence, measured(brief=True), good, findings, array, generator)
 
 
 def _beginning(recordings: Recordings, index: int, n_samples: int) -> NDArray[np.float32]:
@@ -150,6 +150,7 @@ def _too_little(n_frames: int) -> str:
 
 def _geometry_report(
     evidence: DelayEvidence,
+    brief: DelayEvidence,
     good: NDArray[np.int64],
     findings: list[Finding],
     array: MicArray,
@@ -157,7 +158,7 @@ def _geometry_report(
 ) -> SetupReport:
     given = Wiring.as_given(evidence.n_mics)
     fit = float(evidence.scores(given)[0].mean() / evidence.peaks().mean())
-    repairs = find_repairs(evidence, generator) if evidence.n_mics > 2 else []
+    repairs = find_repairs(evidence, brief, generator) if evidence.n_mics > 2 else []
     final = repairs[-1].after if repairs else given
     findings = findings + wiring_findings(evidence, repairs, good)
     left = float(evidence.scores(final)[0].mean() / evidence.peaks().mean())

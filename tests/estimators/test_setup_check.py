@@ -9,7 +9,7 @@ import soundfile
 from doatrack import MicArray
 from doatrack.estimators import Finding, SetupReport, check_setup
 from doatrack.estimators._setup_evidence import Wiring, measure_delays
-from doatrack.estimators._setup_repairs import plainest_order, same_up_to_symmetry, symmetries
+from doatrack.estimators._setup_symmetry import plainest_order, same_up_to_symmetry, symmetries
 from doatrack.exceptions import InvalidInputError
 
 RATE, SPEED = 16000, 343.0
