@@ -5,22 +5,20 @@ import dataclasses
 import importlib.util
 import pathlib
 import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from _accuracy_methods import Method, baselines, classical, models
+from _accuracy_text import N_RESAMPLES, TOLERANCE, accuracy_text
 from _recordings import summed_map_azimuths
-from _report import DATA, environment, environment_line, make_parser, markdown_table, publish
+from _report import DATA, environment, make_parser, publish
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from sklearn.base import clone
 
-from doatrack import DML, ESPRIT, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker, Track, load
+from doatrack import MicArray, Track
 from doatrack.datasets import Locata, ScoredSet, is_locata
-from doatrack.exceptions import ArrayMismatchWarning, ModelFileError
-from doatrack.geometry import find_shifts
 from doatrack.metrics import (
     angular_error,
     cone_coverage,
@@ -32,24 +30,7 @@ from doatrack.metrics import (
     truth_at_frames,
 )
 
-SHIPPED = "nao_head_12"
 SETS = ("bench_nao:omni", "bench_nao:directional", "bench_rooms")
-N_RESAMPLES = 4000
-TOLERANCE = 0.01
-TARGET_SRP = {"bench_nao:omni": 5.7, "bench_nao:directional": 16.1, "bench_rooms": 5.1}
-
-
-@dataclasses.dataclass(frozen=True)
-class Method:
-    """A row of the table: how to get the tracker for an array, and whether it is a baseline."""
-
-    label: str
-    for_array: Callable[[MicArray], Any]
-    is_baseline: bool
-
-    def can_use(self, array: MicArray) -> bool:
-        """Return whether the array has what the method needs: ESPRIT needs shifted copies of a part of it."""
-        return not self.label.startswith("ESPRIT") or bool(find_shifts(array))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _arguments(argv)
     torch.set_num_threads(args.threads)
     env = environment([args.threads])
-    methods = _classical() if args.classical else _baselines()
-    methods += _models(args.model, shipped=not args.no_shipped)
+    methods = classical() if args.classical else baselines()
+    methods += models(args.model, shipped=not args.no_shipped)
     script = _load_script(args.score_script)
     results = {}
     for name in args.sets or [str(args.data / name) for name in SETS]:
@@ -78,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = args.recordings or args.data / "recordings" / "respeaker4"
     azimuths = [] if args.no_recordings else _recordings(folder, methods)
     checked = [row["check"] for rows in results.values() for row in rows if row["check"] is not None]
-    text = _text(env, results, azimuths, checked, args.score_script)
+    text = accuracy_text(env, results, azimuths, checked, args.score_script)
     figures = {"environment": env, "sets": results, "recordings": azimuths}
     publish(args, text, _without_scenes(figures))
     return int(bool(checked) and max(checked) > TOLERANCE)
@@ -121,65 +102,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.classical:
         args.section = "classical"
     return args
-
-
-def _baselines() -> list[Method]:
-    rows = []
-    for window in ("rectangular", "hann"):
-        rows += [
-            _baseline(f"SRPPHAT, {window}, refined", window=window),
-            _baseline(f"SRPPHAT, {window}, grid only", window=window, refine=False),
-            _baseline(f"SRPPHAT, {window}, 64 x 32 grid only", window=window, refine=False, grid="rectangular"),
-        ]
-    return rows
-
-
-def _classical() -> list[Method]:
-    return [
-        _untrained("SRPPHAT", SRPPHAT()),
-        _untrained("MUSIC, normalised", MUSIC()),
-        _untrained("MUSIC, plain", MUSIC(normalised=False)),
-        _untrained("DML, noise per frequency", DML()),
-        _untrained("DML, common noise", DML(noise="common")),
-        _untrained("ESPRIT", ESPRIT()),
-    ]
-
-
-def _baseline(label: str, **parameters: Any) -> Method:
-    return _untrained(label, SRPPHAT(n_directions=2048, **parameters))
-
-
-def _untrained(label: str, tracker: Any) -> Method:
-    """Return a method that learns nothing of the sound: silence is enough to fit it."""
-
-    def for_array(array: MicArray) -> Any:
-        return clone(tracker).fit(np.zeros((array.n_mics, 4096), np.float32), array)
-
-    return Method(label, for_array, is_baseline=isinstance(tracker, SRPPHAT))
-
-
-def _models(files: Sequence[str], *, shipped: bool) -> list[Method]:
-    models = []
-    if shipped:
-        try:
-            models.append(_model("PhysicsVAETracker, shipped", PhysicsVAETracker.from_pretrained(SHIPPED)))
-        except ModelFileError as error:
-            print(f"The shipped tracker is left out: {error}", file=sys.stderr)
-    for given in files:
-        label, _, path = given.rpartition("=")
-        models.append(_model(label or pathlib.Path(path).stem, load(path)))
-    return models
-
-
-def _model(label: str, tracker: Any) -> Method:
-    def for_array(array: MicArray) -> Any:
-        if tracker.array_ == array:
-            return tracker
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ArrayMismatchWarning)  # the label says that it was moved
-            return tracker.for_array(array)
-
-    return Method(label, for_array, is_baseline=isinstance(tracker, SRPPHAT))
 
 
 def _read_scenes(name: str) -> Scenes:
@@ -274,99 +196,6 @@ def _without_scenes(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_scenes(v) for k, v in value.items() if k != "scene_errors_deg"}
     return [_without_scenes(v) for v in value] if isinstance(value, list) else value
-
-
-def _text(
-    env: dict[str, Any],
-    results: dict[str, list[dict[str, Any]]],
-    azimuths: list[dict[str, Any]],
-    checked: list[float],
-    script: pathlib.Path,
-) -> str:
-    parts = [environment_line(env), _reading()]
-    for name, rows in results.items():
-        head = f"**{name}**: {rows[0]['n_scenes']} scenes, {rows[0]['n_frames']} active frames"
-        parts += [head, _set_table(rows)]
-    if azimuths:
-        parts += [
-            "**Real recordings** of one talker (ReSpeaker USB 4, planar): azimuth error in degrees of the maximum of "
-            "the map summed over active frames (for trackers: of their posteriors, as von Mises-Fisher).",
-            _recordings_table(azimuths),
-        ]
-    targets = _targets(results, azimuths)
-    if targets:
-        parts.append(markdown_table(["target", "reached", "met"], targets))
-    if checked:
-        parts.append(
-            f"Largest difference to `{script.name}` in any of these figures: {max(checked):.1g} (at most {TOLERANCE})."
-        )
-    return "\n\n".join(parts)
-
-
-def _reading() -> str:
-    return (
-        "Degrees over active frames, frame by frame, no smoothing; window 4096, hop 3072, 2048 directions. "
-        f"Difference: MAE minus that of the best SRPPHAT row, with a 90 % interval from {N_RESAMPLES} draws of scenes "
-        "in pairs. Correlation: Spearman's, of error and 90 % credible angle. Coverage: share of active frames whose "
-        "90 % cone holds the truth."
-    )
-
-
-def _set_table(rows: list[dict[str, Any]]) -> str:
-    header = ["method", "MAE", "RMSE", "median", "within 5", "within 10", "difference", "correlation", "coverage"]
-    return markdown_table(header, [_cells(row) for row in rows])
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    low, high = row["difference_90_deg"]
-    known = "rank_correlation" in row
-    return [
-        row["method"],
-        *(f"{row[key]:.2f}" for key in ("mae_deg", "rmse_deg", "median_deg")),
-        *(f"{100 * row[key]:.1f} %" for key in ("within_5", "within_10")),
-        "best SRPPHAT" if row["is_best_baseline"] else f"{row['difference_deg']:+.2f} ({low:+.2f} to {high:+.2f})",
-        f"{row['rank_correlation']:.2f}" if known else "-",
-        f"{100 * row['coverage_90']:.1f} %" if known else "-",
-    ]
-
-
-def _recordings_table(azimuths: list[dict[str, Any]]) -> str:
-    names = [file["name"] for file in azimuths[0]["files"]]
-    rows = [[row["method"], *(f"{file['azimuth_error_deg']:+.1f}" for file in row["files"])] for row in azimuths]
-    return markdown_table(["method", *names], rows)
-
-
-def _targets(results: dict[str, list[dict[str, Any]]], azimuths: list[dict[str, Any]]) -> list[list[str]]:
-    """Return rows (target, reached, met) for the sets that have targets."""
-    rows = []
-    for name, limit in TARGET_SRP.items():
-        if name in results:
-            mae = min(row["mae_deg"] for row in results[name] if row["is_baseline"])
-            rows.append(_target(f"best SRPPHAT, {name}: MAE at most {limit}", f"{mae:.2f}", round(mae, 1) <= limit))
-    shipped = [row for row in results.get("bench_nao:omni", []) if row["method"].startswith("PhysicsVAETracker, ship")]
-    if shipped:
-        rows += _shipped_targets(shipped[0])
-    for row in azimuths:
-        if row["method"] in ("SRPPHAT, rectangular, refined", "PhysicsVAETracker, shipped"):
-            worst = max(abs(file["azimuth_error_deg"]) for file in row["files"])
-            rows.append(_target(f"{row['method']}, recordings: within 5 of azimuth", f"{worst:.1f}", worst <= 5))
-    return rows
-
-
-def _shipped_targets(row: dict[str, Any]) -> list[list[str]]:
-    difference, rank, coverage = row["difference_deg"], row["rank_correlation"], 100 * row["coverage_90"]
-    start = "shipped tracker, bench_nao:omni"
-    return [
-        _target(f"{start}: MAE at most 4.5", f"{row['mae_deg']:.2f}", row["mae_deg"] <= 4.5),
-        _target(f"{start}: RMSE at most 8", f"{row['rmse_deg']:.2f}", row["rmse_deg"] <= 8),
-        _target(f"{start}: below the best SRPPHAT", f"{difference:+.2f}", difference < 0),
-        _target(f"{start}: rank correlation at least 0.3", f"{rank:.2f}", rank >= 0.3),
-        _target(f"{start}: coverage 80 to 97 %", f"{coverage:.1f} %", 80 <= coverage <= 97),
-    ]
-
-
-def _target(what: str, reached: str, met: bool) -> list[str]:
-    return [what, reached, "yes" if met else "**no**"]
 
 
 if __name__ == "__main__":

@@ -119,8 +119,10 @@ def _fit(args: argparse.Namespace, clock: Clock, array: MicArray, n_scenes: int)
     steps = []
 
     def run(course: Course, module: nn.Module, hardware: Any) -> list[dict[str, float]]:
-        targets = course.prepare.targets and _TimedTargets(clock, course.prepare.targets)
-        course.prepare = dataclasses.replace(course.prepare, targets=targets)
+        (lesson,) = course.lessons
+        targets = lesson.prepare.targets and _TimedTargets(clock, lesson.prepare.targets)
+        prepare = dataclasses.replace(lesson.prepare, targets=targets)
+        course.lessons = [dataclasses.replace(lesson, prepare=prepare)]
         result = course(TimedProcesses(clock, args.device, args.precision))
         module.cpu().eval()
         history: list[dict[str, float]] = result["history"]

@@ -1,7 +1,11 @@
 """Independent jobs through joblib: processes here, or the cluster that the user's context names."""
 
+import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+import platform
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -14,6 +18,9 @@ _Result = TypeVar("_Result")
 
 _DEATHS = ("KilledWorker", "WorkerCrashedError", "RayActorError", "NodeDiedError")
 """What Dask and Ray raise when a worker dies; named, since neither need be installed."""
+
+_WAITING_PER_JOB = 4
+"""How many jobs a cluster is given at a time for each of its cores: a slow one leaves work for the others."""
 
 
 def count_jobs(n_jobs: int | None) -> int:
@@ -60,15 +67,14 @@ def in_parallel(
     >>> list(in_parallel(abs, [-1, 2, -3], n_jobs=None, way_out=""))
     [1, 2, 3]
     """
-    if count_jobs(n_jobs) == 1:
+    dask = _dask_backend(n_jobs)
+    if dask is None and count_jobs(n_jobs) == 1:
         yield from map(function, items)
         return
-    from joblib import delayed
-
-    tasks = [delayed(_one_thread)(os.getpid(), function, item) for item in items]
+    tasks = [(_process(), function, item) for item in items]
     done = 0
     try:
-        for result in _pool(n_jobs)(tasks):
+        for result in _on_joblib(tasks, n_jobs) if dask is None else _on_dask(tasks, dask, count_jobs(n_jobs)):
             yield result
             done += 1
     except Exception as error:
@@ -80,18 +86,52 @@ def in_parallel(
         ) from error
 
 
-def _pool(n_jobs: int | None) -> Any:
-    """Return a pool that gives results as they come, where the backend can."""
-    from joblib import Parallel
+def _dask_backend(n_jobs: int | None) -> Any:
+    """Return joblib's backend for the Dask cluster that the user's context names, or None."""
+    from joblib.parallel import get_active_backend
+
+    active = get_active_backend()[0]
+    return active if n_jobs != 1 and hasattr(active, "client") else None
+
+
+def _on_dask(tasks: Sequence[tuple[Any, ...]], dask: Any, n_jobs: int) -> Iterator[Any]:
+    """Yield what a Dask cluster makes of tasks.
+
+    Through its client: the backend itself (joblib 1.6) waits for ever for a job whose workers die.
+    """
+    left = iter(tasks)
+    waiting = deque(_submit(dask, task) for task in itertools.islice(left, _WAITING_PER_JOB * n_jobs))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(_submit(dask, task) for task in itertools.islice(left, 1))
+        yield result
+
+
+def _submit(dask: Any, task: tuple[Any, ...]) -> Any:
+    with warnings.catch_warnings():
+        # recordings in memory go with their job, so that it can be done again elsewhere
+        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+        return dask.client.submit(_one_thread, *task, pure=False, **getattr(dask, "submit_kwargs", {}))
+
+
+def _on_joblib(tasks: Iterable[tuple[Any, ...]], n_jobs: int | None) -> Iterable[Any]:
+    """Return what the backend makes of tasks, as results come where it can."""
+    from joblib import Parallel, delayed
 
     try:
-        return Parallel(n_jobs=n_jobs, return_as="generator")
+        pool = Parallel(n_jobs=n_jobs, return_as="generator")
     except ValueError:
-        return Parallel(n_jobs=n_jobs)
+        pool = Parallel(n_jobs=n_jobs)
+    return pool(delayed(_one_thread)(*task) for task in tasks)
 
 
-def _one_thread(parent: int, function: Callable[[_Item], _Result], item: _Item) -> _Result:
-    if os.getpid() != parent:
+def _process() -> tuple[str, int]:
+    """Return what tells this process from those of other machines and containers too."""
+    return platform.node(), os.getpid()
+
+
+def _one_thread(parent: tuple[str, int], function: Callable[[_Item], _Result], item: _Item) -> _Result:
+    if _process() != parent:
         import torch
 
         torch.set_num_threads(1)  # in a worker process of its own
@@ -99,4 +139,4 @@ def _one_thread(parent: int, function: Callable[[_Item], _Result], item: _Item) 
 
 
 def _is_death(error: BaseException) -> bool:
-    return isinstance(error, BrokenProcessPool) or type(error).__name__ in _DEATHS
+    return isinstance(error, BrokenProcessPool) or any(kind.__name__ in _DEATHS for kind in type(error).__mro__)

@@ -113,3 +113,64 @@ def test_a_recording_sent_away_keeps_its_number_in_messages():
     tracker = SRPPHAT(n_directions=100).fit(np.ones((4, 8192)), array)
     with joblib.parallel_config("threading", n_jobs=2), pytest.raises(InvalidInputError, match="recording 3"):
         tracker.predict([np.ones((4, 8192))] * 3 + [np.ones((3, 8192))])
+
+
+class _Cluster(joblib.parallel.ThreadingBackend):
+    """What joblib's backend for Dask looks like from here, with a thread for its cluster."""
+
+    def __init__(self, n_cores=1, nesting_level=0, **submit_kwargs):
+        super().__init__(nesting_level=nesting_level)
+        self.client, self.n_cores, self.submit_kwargs, self.seen = self, n_cores, submit_kwargs, []
+
+    def effective_n_jobs(self, n_jobs):
+        return self.n_cores
+
+    def submit(self, function, *task, pure, **options):
+        import concurrent.futures
+
+        self.seen.append((task[-1], pure, options))
+        done = concurrent.futures.Future()
+        try:
+            done.set_result(function(*task))
+        except RuntimeError as error:
+            done.set_exception(error)
+        return done
+
+
+@pytest.fixture
+def dask(request):
+    """Return a cluster that the context names."""
+    cluster = _Cluster(resources={"GPU": 1})
+    with joblib.parallel_config(cluster):
+        yield cluster
+
+
+def test_jobs_go_to_dask_itself_in_order_and_not_all_at_once(dask):
+    results = in_parallel(abs, range(-9, 0), None, "")
+    assert next(results) == 9
+    assert [item for item, *_ in dask.seen] == [-9, -8, -7, -6, -5]
+    assert list(results) == list(range(8, 0, -1))
+    assert dask.seen[-1] == (-1, False, {"resources": {"GPU": 1}})
+
+
+def test_one_job_at_a_time_stays_here_where_it_is_asked_for(dask):
+    assert list(in_parallel(abs, [-1, -2], 1, "")) == [1, 2]
+    assert dask.seen == []
+
+
+def test_a_job_that_dask_gives_up_is_told_by_the_name_of_a_base_class_too(dask):
+    class KilledWorker(RuntimeError):  # noqa: N818
+        pass
+
+    class SomeKilledWorker(KilledWorker):
+        pass
+
+    def work(k):
+        if k == 2:
+            raise SomeKilledWorker
+        return k
+
+    found = []
+    with pytest.raises(WorkerError, match=r"job 3 of 4 .* Go on\."):
+        found.extend(in_parallel(work, range(4), None, "Go on."))
+    assert found == [0, 1]

@@ -65,6 +65,7 @@ class Recordings(Sequence[NDArray[np.float32]]):
         self._n_mics = n_mics
         self._sample_rate = sample_rate
         self._source: FreshRecordings | None = None
+        self._names: list[str] | None = None
         if isinstance(signals, FreshRecordings) and not isinstance(signals, type):
             self._source, signals = signals, Waveforms(signals.for_epoch(0))
         self.container, items = _unpack(signals)
@@ -103,12 +104,22 @@ class Recordings(Sequence[NDArray[np.float32]]):
             other._items = [item if k in kept else None for k, item in enumerate(self._items)]
         return other
 
+    def of_array(self, indices: Sequence[int], n_mics: int) -> "Recordings":
+        """Return these recordings alone, of so many channels; messages call them as before."""
+        other = copy.copy(self)
+        other._items = [self._items[k] for k in indices]
+        other._names = [self.name(k) for k in indices]
+        other._n_mics = n_mics
+        return other
+
     def truth(self, index: int) -> Any:
         """Return what is true about a fresh recording; None for others, which are waveforms alone."""
         return self._items.truth(index) if isinstance(self._items, Waveforms) else None
 
     def name(self, index: int) -> str:
         """Return how messages call a recording: its path, or its number."""
+        if self._names is not None:
+            return self._names[index]
         item = self._items[index]
         if isinstance(item, AudioFile):
             return str(item)

@@ -23,12 +23,16 @@ __all__ = [
     "ChannelsOption",
     "ElevationOption",
     "FeaturesOption",
+    "JobsOption",
     "MethodOption",
     "ModelOption",
     "SmoothingOption",
     "array_beside",
+    "array_for",
     "audio_files",
     "check_jobs",
+    "chosen_channels",
+    "given_array",
     "missing_array",
     "note_ambiguity",
     "parse_range",
@@ -102,6 +106,8 @@ FeaturesOption = Annotated[
     ),
 ]
 
+JobsOption = Annotated[int, typer.Option(metavar="J", help="Processes at a time; -1 is one per core.")]
+
 
 def resolve_array(text: str) -> "MicArray":
     """Return the array that a preset's name, a JSON file, or a folder with array.json stands for.
@@ -132,6 +138,16 @@ def array_beside(recording: pathlib.Path) -> "MicArray | None":
     return MicArray.from_json(file) if file.is_file() else None
 
 
+def given_array(text: str | None) -> "MicArray | None":
+    """Return the array of `--array`, if it is given; see `resolve_array`."""
+    return None if text is None else resolve_array(text)
+
+
+def array_for(recording: pathlib.Path, given: "MicArray | None") -> "MicArray | None":
+    """Return the array that is given, or else that beside a recording, if there is one."""
+    return array_beside(recording) if given is None else given
+
+
 def missing_array(what: str) -> InvalidInputError:
     """Word that a geometry is needed, and how to give it."""
     return InvalidInputError(
@@ -155,11 +171,18 @@ def note_ambiguity(array: "MicArray") -> None:
 
 def audio_files(paths: Sequence[pathlib.Path], channels: str | None) -> list["AudioFile"]:
     """Return the recordings in files and folders, each with the channels of `--channels`."""
-    from doatrack.audio import AudioFile, parse_channels
+    from doatrack.audio import AudioFile
     from doatrack.datasets import find_recordings
 
-    chosen = None if channels is None else parse_channels(channels)
+    chosen = chosen_channels(channels)
     return [AudioFile(path, chosen) for path in find_recordings(paths)]
+
+
+def chosen_channels(text: str | None) -> tuple[int, ...] | None:
+    """Return the channels of `--channels`, counted from 0; None is all."""
+    from doatrack.audio import parse_channels
+
+    return None if text is None else parse_channels(text)
 
 
 def check_jobs(jobs: int) -> None:

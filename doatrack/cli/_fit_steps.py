@@ -3,23 +3,15 @@
 import contextlib
 import pathlib
 import shutil
-from typing import TYPE_CHECKING, Any
 
-from doatrack.cli._arguments import array_beside, missing_array, resolve_array
-from doatrack.cli._run import Failures, say
-from doatrack.exceptions import AudioFileError, InvalidInputError, ModelFileError, OutputExistsError
-
-if TYPE_CHECKING:
-    from doatrack.audio import AudioFile
-    from doatrack.geometry import MicArray
+from doatrack.cli._run import say
+from doatrack.exceptions import InvalidInputError, ModelFileError, OutputExistsError
 
 __all__ = [
     "check_checkpoint",
     "check_finished",
     "check_target",
     "kept",
-    "one_array",
-    "readable",
     "remove_checkpoint",
 ]
 
@@ -58,43 +50,6 @@ def check_checkpoint(folder: pathlib.Path, resume: bool) -> None:
         )
     if resume and not begun:
         say(f"There is no run to go on with in {folder}: starting anew.")
-
-
-def one_array(recordings: "list[AudioFile]", given: str | None) -> "MicArray":
-    if given is not None:
-        return resolve_array(given)
-    found = {folder: array_beside(folder / "any") for folder in {recording.path.parent for recording in recordings}}
-    arrays = {array for array in found.values() if array is not None}
-    if not arrays or None in found.values():
-        raise missing_array("Fitting")
-    if len(arrays) > 1:
-        raise InvalidInputError(
-            f"The folders {', '.join(sorted(map(str, found)))} hold recordings of different arrays. Fit one tracker to "
-            "each array."
-        )
-    return arrays.pop()
-
-
-def readable(recordings: "list[AudioFile]", n_mics: int, tracker: Any, failures: Failures) -> "list[AudioFile]":
-    """Return the recordings that can be read to their end and are long enough; name the others."""
-    from doatrack.audio import Recordings
-    from doatrack.estimators._progress import progress_over
-
-    view = Recordings(recordings, n_mics, tracker.sample_rate)
-    good = []
-    with progress_over(range(len(recordings)), "checking recordings", 1) as indices:
-        for k in indices:
-            with failures.tolerate(recordings[k]):
-                length = sum(block.shape[1] for block in view.blocks(k))
-                if length < tracker.win_length:
-                    needed = tracker.win_length / tracker.sample_rate
-                    raise AudioFileError(
-                        f"{recordings[k]} is too short: {length / tracker.sample_rate:.3f} s instead of {needed:.3f}."
-                    )
-                good.append(recordings[k])
-    if not good:
-        raise AudioFileError(f"None of the {len(recordings)} recordings can be used: nothing was fitted.")
-    return good
 
 
 def kept(folder: pathlib.Path) -> str:

@@ -11,8 +11,9 @@ from doatrack.estimators import DML, ESPRIT, MUSIC, SRPPHAT, Cross3DTracker, Neu
 from doatrack.exceptions import InvalidInputError
 from doatrack.features.gcc_features import WEIGHTINGS
 from doatrack.geometry import MicArray
+from doatrack.persistence import PRETRAINED
 
-__all__ = ["METHODS", "Trackers"]
+__all__ = ["METHODS", "Trackers", "named_tracker"]
 
 METHODS = {
     "srp-phat": SRPPHAT,
@@ -31,6 +32,11 @@ _WITH_FEATURES = ("srp-phat",)
 _SHIPPED = "nao_head_12"
 
 Region = tuple[float, float] | None
+
+
+def named_tracker(name: str) -> Any:
+    """Return the fitted tracker that comes with doatrack under a name, or that a model file holds."""
+    return PhysicsVAETracker.from_pretrained(name) if name in PRETRAINED else load(name)
 
 
 class Trackers:
@@ -126,7 +132,7 @@ class Trackers:
                 f"--method {self.method} needs --model FILE: it learns from known directions, in Python by "
                 f"{METHODS[self.method].__name__}().fit(signals, array, doa).save(FILE)."
             )
-        return PhysicsVAETracker.from_pretrained(_SHIPPED) if self.method == "physics-vae" else None
+        return named_tracker(_SHIPPED) if self.method == "physics-vae" else None
 
     def _make(self, array: MicArray) -> Any:
         if self._learned is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from doatrack.cli._arguments import ArrayOption, ChannelsOption, array_beside, audio_files, missing_array, resolve_array
+from doatrack.cli._arguments import ArrayOption, ChannelsOption, array_for, audio_files, given_array, missing_array
 from doatrack.cli._run import SOME_FAILED, running
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def run_check(
     with running(lambda: "Nothing was changed."):
         from doatrack.estimators import check_setup
 
-        given = None if array is None else resolve_array(array)
+        given = given_array(array)
         groups: dict[MicArray, list[AudioFile]] = {}
         for recording in audio_files(paths, channels):
-            its_array = given or array_beside(recording.path)
+            its_array = array_for(recording.path, given)
             if its_array is None:
                 raise missing_array("check")
             groups.setdefault(its_array, []).append(recording)

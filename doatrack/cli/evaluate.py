@@ -15,8 +15,8 @@ from doatrack.cli._arguments import (
     MethodOption,
     ModelOption,
     SmoothingOption,
+    given_array,
     parse_smoothing,
-    resolve_array,
 )
 from doatrack.cli._run import Failures, running, say
 from doatrack.exceptions import AudioFileError, OutputExistsError
@@ -24,6 +24,7 @@ from doatrack.exceptions import AudioFileError, OutputExistsError
 if TYPE_CHECKING:
     from doatrack.cli._figures import Figures, Scored
     from doatrack.cli._outputs import TrackWriter
+    from doatrack.cli._trackers import Trackers
     from doatrack.datasets import Locata, ScoredSet
     from doatrack.estimators._smoothing import Smoothing
 
@@ -32,14 +33,43 @@ __all__ = ["run_evaluate"]
 _MARK = "doatrack evaluate"
 
 
+_FolderArgument = Annotated[
+    pathlib.Path,
+    typer.Argument(
+        metavar="SET",
+        help="Folder with array.json and, per scene, NAME.wav or .flac and NAME.csv; or the LOCATA corpus.",
+    ),
+]
+_SourcesOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=10, metavar="N", help="Sources at a time; as many as the truth names by default."),
+]
+_TasksOption = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", help="Of LOCATA: which tasks, 1,3,5 by default; 2, 4 and 6 hold several sources."),
+]
+_LocataArrayOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of LOCATA: benchmark2 (robot head, by default), dicit, eigenmike or dummy."),
+]
+_LeadingSilenceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHAT",
+        help="Of LOCATA: keep (by default), or cut what precedes the first 15 % of the largest sample, as Cross3D "
+        "and Neural-SRP are evaluated.",
+    ),
+]
+_OutOption = Annotated[
+    pathlib.Path | None, typer.Option(metavar="DIR", help="Also write the tracks, NAME.csv, into this folder.")
+]
+_JsonOption = Annotated[
+    pathlib.Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to a JSON file.")
+]
+
+
 def run_evaluate(
-    folder: Annotated[
-        pathlib.Path,
-        typer.Argument(
-            metavar="SET",
-            help="Folder with array.json and, per scene, NAME.wav or .flac and NAME.csv; or the LOCATA corpus.",
-        ),
-    ],
+    folder: _FolderArgument,
     method: MethodOption = "physics-vae",
     model: ModelOption = None,
     array: ArrayOption = None,
@@ -47,32 +77,12 @@ def run_evaluate(
     elevation: ElevationOption = None,
     smoothing: SmoothingOption = "smoother",
     features: FeaturesOption = None,
-    sources: Annotated[
-        int | None,
-        typer.Option(min=1, max=10, metavar="N", help="Sources at a time; as many as the truth names by default."),
-    ] = None,
-    tasks: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Of LOCATA: which tasks, 1,3,5 by default; 2, 4 and 6 hold several sources."),
-    ] = None,
-    locata_array: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of LOCATA: benchmark2 (robot head, by default), dicit, eigenmike or dummy."),
-    ] = None,
-    leading_silence: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHAT",
-            help="Of LOCATA: keep (by default), or cut what precedes the first 15 % of the largest sample, as Cross3D "
-            "and Neural-SRP are evaluated.",
-        ),
-    ] = None,
-    out: Annotated[
-        pathlib.Path | None, typer.Option(metavar="DIR", help="Also write the tracks, NAME.csv, into this folder.")
-    ] = None,
-    json: Annotated[
-        pathlib.Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to a JSON file.")
-    ] = None,
+    sources: _SourcesOption = None,
+    tasks: _TasksOption = None,
+    locata_array: _LocataArrayOption = None,
+    leading_silence: _LeadingSilenceOption = None,
+    out: _OutOption = None,
+    json: _JsonOption = None,
 ) -> None:
     """Track a scored set and print errors in degrees, overall and by the part of the names before '_'.
 
@@ -87,15 +97,15 @@ def run_evaluate(
     with running(lambda: "No figures were written." + (f" Tracks so far are in {out}." if out else "")) as failures:
         from doatrack.cli._figures import evaluation, print_figures
         from doatrack.cli._sets import open_set
-        from doatrack.cli._trackers import Trackers
 
         way = parse_smoothing(smoothing)
         scenes = open_set(folder, tasks, locata_array, leading_silence)
         writer = _writer(out, scenes.names)
         _check_figures_file(json)
+        from doatrack.cli._trackers import Trackers
+
         trackers = Trackers(method, model, azimuth, elevation, features)
-        tracker = trackers.for_array(scenes.array if array is None else resolve_array(array))
-        tracker = trackers.of_several(tracker, _n_sources(scenes) if sources is None else sources)
+        tracker = _tracker_for(scenes, trackers, array, sources)
         scored = _track(scenes, tracker, way, writer, failures)
         if not scored:
             raise AudioFileError(f"No recording of {folder} could be tracked: there are no figures.")
@@ -117,6 +127,13 @@ def _writer(out: pathlib.Path | None, names: "Sequence[str]") -> "TrackWriter | 
     writer = TrackWriter(out)
     writer.check([_track_name(name) for name in names])
     return writer
+
+
+def _tracker_for(scenes: "ScoredSet | Locata", trackers: "Trackers", array: str | None, sources: int | None) -> Any:
+    """Return the tracker for the array that is given or the set's, of the sources that are given or that it names."""
+    given = given_array(array)
+    tracker = trackers.for_array(scenes.array if given is None else given)
+    return trackers.of_several(tracker, _n_sources(scenes) if sources is None else sources)
 
 
 def _n_sources(scenes: "ScoredSet | Locata") -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from doatrack.cli._arguments import FeaturesOption, resolve_array
+from doatrack.cli._arguments import FeaturesOption, given_array
 from doatrack.cli._run import running
 from doatrack.exceptions import InvalidInputError, OutputExistsError
 
@@ -63,11 +63,9 @@ def _check_installed() -> None:
 
 def _tracker(model: str, array: str | None, features: str | None) -> Any:
     """Return the fitted tracker that the arguments name."""
-    from doatrack.cli._trackers import Trackers
-    from doatrack.estimators import PhysicsVAETracker, load
-    from doatrack.persistence import PRETRAINED
+    from doatrack.cli._trackers import Trackers, named_tracker
 
-    given = None if array is None else resolve_array(array)
+    given = given_array(array)
     if model == _CLASSICAL:
         if given is None:
             raise InvalidInputError(f"{_CLASSICAL} needs the geometry of the microphones: give --array.")
@@ -76,7 +74,7 @@ def _tracker(model: str, array: str | None, features: str | None) -> Any:
         raise InvalidInputError(
             f"--features goes with {_CLASSICAL}: a learned tracker keeps those that it learned with."
         )
-    tracker = PhysicsVAETracker.from_pretrained(model) if model in PRETRAINED else load(model)
+    tracker = named_tracker(model)
     return tracker if given is None or given == tracker.array_ else tracker.for_array(given)
 
 

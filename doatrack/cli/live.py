@@ -19,97 +19,114 @@ from doatrack.cli._arguments import (
     FeaturesOption,
     MethodOption,
     ModelOption,
-    array_beside,
+    array_for,
+    chosen_channels,
+    given_array,
     parse_smoothing,
-    resolve_array,
 )
 from doatrack.cli._run import running, say
 from doatrack.exceptions import InvalidInputError, LookAheadWarning
 
 if TYPE_CHECKING:
     from doatrack.estimators._smoothing import Smoothing
-    from doatrack.live import LiveEvent, LiveFrame, LiveServer
+    from doatrack.live import LiveEvent, LiveFrame, LiveServer, Source
     from doatrack.live.follow import Output
 
 __all__ = ["run_live"]
 
+_SourceArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FILE|-]",
+        help="A sound file, played at its own speed; or - for WAV on standard input. Without it: a sound device.",
+    ),
+]
+_DeviceOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The sound device: its number or a part of its name; see --list-devices."),
+]
+_ListDevicesOption = Annotated[bool, typer.Option("--list-devices", help="List the sound devices and stop.")]
+_PcmOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        help="Raw samples on standard input, with --rate and --n-channels: s16le, s24le, s32le, f32le, f64le, u8.",
+    ),
+]
+_NChannelsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Channels of raw samples (by default as many as the array has microphones), or to open of a device "
+        "(by default all).",
+    ),
+]
+_RateOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1000, metavar="HZ", help="Sample rate of raw samples (16000 by default), or to open a device with."
+    ),
+]
+_SpeedOption = Annotated[
+    float, typer.Option(metavar="X", help="How fast a file is played: 4 is four times its speed, inf the fastest.")
+]
+_SmoothingOption = Annotated[
+    str,
+    typer.Option(metavar="WAY", help="How frames are joined: filter (each given the earlier ones) or none."),
+]
+_LookAheadOption = Annotated[
+    bool,
+    typer.Option("--look-ahead", help="Wait for later sound, seconds of it, as 'track --smoothing filter' does."),
+]
+_JsonOption = Annotated[
+    bool, typer.Option("--json", help="Write one JSON object per frame and event to standard output.")
+]
+_ServeOption = Annotated[
+    bool, typer.Option("--serve", help="Serve a page with direction, uncertainty and history at --address.")
+]
+_AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Where --serve listens: 127.0.0.1:8765 by default, which only this machine reaches. Port 0 is any.",
+    ),
+]
+_AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Another name under which browsers may open the page; can be repeated."),
+]
+_DurationOption = Annotated[
+    float | None, typer.Option(min=0.0, metavar="S", help="Stop after so many seconds of sound.")
+]
+_ReconnectOption = Annotated[
+    float, typer.Option(min=0.0, metavar="S", help="For how long a device that went away is waited for.")
+]
+
 
 def run_live(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[FILE|-]",
-            help="A sound file, played at its own speed; or - for WAV on standard input. Without it: a sound device.",
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The sound device: its number or a part of its name; see --list-devices."),
-    ] = None,
-    list_devices: Annotated[bool, typer.Option("--list-devices", help="List the sound devices and stop.")] = False,
-    pcm: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT",
-            help="Raw samples on standard input, with --rate and --n-channels: s16le, s24le, s32le, f32le, f64le, u8.",
-        ),
-    ] = None,
-    n_channels: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Channels of raw samples (by default as many as the array has microphones), or to open of a device "
-            "(by default all).",
-        ),
-    ] = None,
-    rate: Annotated[
-        int | None,
-        typer.Option(
-            min=1000, metavar="HZ", help="Sample rate of raw samples (16000 by default), or to open a device with."
-        ),
-    ] = None,
-    speed: Annotated[
-        float, typer.Option(metavar="X", help="How fast a file is played: 4 is four times its speed, inf the fastest.")
-    ] = 1.0,
+    source: _SourceArgument = None,
+    device: _DeviceOption = None,
+    list_devices: _ListDevicesOption = False,
+    pcm: _PcmOption = None,
+    n_channels: _NChannelsOption = None,
+    rate: _RateOption = None,
+    speed: _SpeedOption = 1.0,
     array: ArrayOption = None,
     method: MethodOption = "physics-vae",
     model: ModelOption = None,
     channels: ChannelsOption = None,
     azimuth: AzimuthOption = None,
     elevation: ElevationOption = None,
-    smoothing: Annotated[
-        str,
-        typer.Option(metavar="WAY", help="How frames are joined: filter (each given the earlier ones) or none."),
-    ] = "filter",
+    smoothing: _SmoothingOption = "filter",
     features: FeaturesOption = None,
-    look_ahead: Annotated[
-        bool,
-        typer.Option("--look-ahead", help="Wait for later sound, seconds of it, as 'track --smoothing filter' does."),
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Write one JSON object per frame and event to standard output.")
-    ] = False,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Serve a page with direction, uncertainty and history at --address.")
-    ] = False,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Where --serve listens: 127.0.0.1:8765 by default, which only this machine reaches. Port 0 is any.",
-        ),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Another name under which browsers may open the page; can be repeated."),
-    ] = None,
-    duration: Annotated[
-        float | None, typer.Option(min=0.0, metavar="S", help="Stop after so many seconds of sound.")
-    ] = None,
-    reconnect: Annotated[
-        float, typer.Option(min=0.0, metavar="S", help="For how long a device that went away is waited for.")
-    ] = 60.0,
+    look_ahead: _LookAheadOption = False,
+    json: _JsonOption = False,
+    serve: _ServeOption = False,
+    address: _AddressOption = None,
+    allow_host: _AllowHostOption = None,
+    duration: _DurationOption = None,
+    reconnect: _ReconnectOption = 60.0,
 ) -> None:
     """Follow the source while the sound comes: from a device, a file at its own speed, or a pipe.
 
@@ -125,25 +142,20 @@ def run_live(
             return
         wanted = LiveInput(source, device, pcm, n_channels, rate, speed, reconnect)
         way = _parse_joining(smoothing)
-        from doatrack.audio import parse_channels
+        picked = chosen_channels(channels)
+        given = given_array(array)
+        if source is not None and wanted.is_file:
+            given = array_for(pathlib.Path(source), given)
         from doatrack.cli._trackers import Trackers
-        from doatrack.live import follow
 
-        picked = None if channels is None else parse_channels(channels)
-        beside = array_beside(pathlib.Path(source)) if source is not None and wanted.is_file else None
-        given = beside if array is None else resolve_array(array)
         session = _session(Trackers(method, model, azimuth, elevation, features).for_array(given), way, look_ahead)
-        needed = session.n_mics if picked is None else max(picked) + 1
         with contextlib.ExitStack() as stack:
-            opened = stack.enter_context(wanted.open(needed))
+            opened = stack.enter_context(wanted.open(session.n_mics if picked is None else max(picked) + 1))
             outputs: list[Output] = [told, *_outputs(stack, json)]
             if serve or address is not None:
-                server = stack.enter_context(_server(address, allow_host or []))
-                say(f"The page is at {server.url}")
-                outputs.append(server)
-            stop = stack.enter_context(_stopping())
-            follow(opened, session, outputs, channels=picked, stop=stop, duration_s=duration)
-        if stop.is_set():
+                outputs.append(_page(stack, address, allow_host or []))
+            stopped = _follow(opened, session, outputs, picked, duration)
+        if stopped:
             raise KeyboardInterrupt
 
 
@@ -173,6 +185,17 @@ def _session(tracker: Any, way: "Smoothing", look_ahead: bool) -> Any:
         return tracker.set_params(causal=not look_ahead).stream(smoothing=way)
 
 
+def _follow(
+    source: "Source", session: Any, outputs: "list[Output]", channels: Sequence[int] | None, duration_s: float | None
+) -> bool:
+    """Follow until the sound, the time or the user ends it; return whether the user did."""
+    from doatrack.live import follow
+
+    with _stopping() as stop:
+        follow(source, session, outputs, channels=channels, stop=stop, duration_s=duration_s)
+    return stop.is_set()
+
+
 def _outputs(stack: contextlib.ExitStack, json: bool) -> "list[Output]":
     from doatrack.cli._live_outputs import JsonLines, LiveLine, PlainLines, say_event
 
@@ -181,6 +204,12 @@ def _outputs(stack: contextlib.ExitStack, json: bool) -> "list[Output]":
     if sys.stdout.isatty():
         return [stack.enter_context(LiveLine())]
     return [PlainLines(), say_event]
+
+
+def _page(stack: contextlib.ExitStack, address: str | None, names: Sequence[str]) -> "Output":
+    server = stack.enter_context(_server(address, names))
+    say(f"The page is at {server.url}")
+    return server
 
 
 def _server(address: str | None, names: Sequence[str]) -> "LiveServer":

@@ -11,14 +11,15 @@ from doatrack.cli._arguments import (
     ChannelsOption,
     ElevationOption,
     FeaturesOption,
+    JobsOption,
     MethodOption,
     ModelOption,
     SmoothingOption,
-    array_beside,
+    array_for,
     audio_files,
     check_jobs,
+    given_array,
     parse_smoothing,
-    resolve_array,
 )
 from doatrack.cli._run import running
 
@@ -43,7 +44,7 @@ def run_track(
     features: FeaturesOption = None,
     json: Annotated[bool, typer.Option("--json", help="Also write NAME.json, one ODAS-like object per frame.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Also draw NAME.png: azimuth and elevation over time.")] = False,
-    jobs: Annotated[int, typer.Option(metavar="J", help="Processes at a time; -1 is one per core.")] = 1,
+    jobs: JobsOption = 1,
 ) -> None:
     """Follow the source in each recording and write NAME.csv: one row per frame (0.192 s), silent ones too.
 
@@ -59,12 +60,12 @@ def run_track(
 
         check_jobs(jobs)
         way = parse_smoothing(smoothing)
-        given = None if array is None else resolve_array(array)
+        given = given_array(array)
         writer = TrackWriter(out, json=json, plot=plot)
         recordings = audio_files(paths, channels)
         writer.check([recording.path for recording in recordings])
         trackers = Trackers(method, model, azimuth, elevation, features)
-        arrays = [given or array_beside(recording.path) for recording in recordings]
+        arrays = [array_for(recording.path, given) for recording in recordings]
         chosen = [trackers.of_several(trackers.for_array(each), sources) for each in arrays]
         tracks = track_each(chosen, recordings, way, jobs, f"The tracks written so far are kept in {out}.")
         with progress_over(range(len(recordings)), "tracking", 1) as indices:

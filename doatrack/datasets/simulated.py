@@ -107,6 +107,10 @@ class SimulatedScenes(Sequence[Scene]):
         k = operator.index(index)
         if not -self.n_scenes <= k < self.n_scenes:
             raise IndexError(f"scene {k} of {self.n_scenes} was asked for")
-        drawn_from = [self.seed, k % self.n_scenes, *([self.epoch] if self.epoch else [])]
-        seed = int(np.random.SeedSequence(drawn_from).generate_state(1, np.uint64)[0])
+        seed = self.seed_of(k % self.n_scenes)
         return simulate_scene(self.array, self.settings, seed, self.speech, self.noise_source, device=self.device)
+
+    def seed_of(self, index: int) -> int:
+        """Return what scene `index` >= 0 is drawn from, the "seed" of its `info`."""
+        drawn_from = [self.seed, index, *([self.epoch] if self.epoch else [])]
+        return int(np.random.SeedSequence(drawn_from).generate_state(1, np.uint64)[0])

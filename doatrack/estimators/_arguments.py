@@ -15,18 +15,30 @@ from doatrack.metrics import truth_at_frames
 __all__ = ["align_truth", "per_recording", "sort_arguments"]
 
 
-def sort_arguments(y: Any, array: Any) -> tuple[Any, MicArray | None]:
-    """Return (truth, array), whichever of the two places the MicArray was given in."""
-    if isinstance(y, MicArray):
-        if isinstance(array, MicArray):
+def sort_arguments(y: Any, array: Any) -> tuple[Any, MicArray | list[MicArray] | None]:
+    """Return (truth, array or arrays), whichever of the two places these were given in."""
+    if _are_arrays(y):
+        if _are_arrays(array):
             raise InvalidInputError("fit got two arrays, in second and third place. Give one.")
-        return array, y
-    if array is not None and not isinstance(array, MicArray):
+        y, array = array, y
+    if array is None or isinstance(array, MicArray):
+        return y, array
+    if not _are_arrays(array):
         raise InvalidInputError(
             f"array must be a MicArray, got {type(array).__name__}. Build one: MicArray(positions) in metres, or "
             "MicArray.from_preset(name)."
         )
-    return y, array
+    for k, each in enumerate(array):
+        if not isinstance(each, MicArray):
+            raise InvalidInputError(f"A list of arrays must hold a MicArray per recording, got {each!r} at place {k}.")
+    return y, list(array)
+
+
+def _are_arrays(value: Any) -> bool:
+    """Return whether a value is an array, or meant as a list of them."""
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(each, MicArray) for each in value)
+    return isinstance(value, MicArray)
 
 
 def per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] | None:

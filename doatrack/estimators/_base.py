@@ -3,6 +3,7 @@
 import copy
 import os
 import pathlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -33,8 +34,10 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
     `_head` (from sound to features, and to frames), `_search_grid`, `_state` and `_restore` (what a file keeps).
     """
 
-    def fit(self, X: Signals, y: Any = None, array: MicArray | None = None, activity: Any = None) -> Self:
-        """Fit to recordings of one array.
+    def fit(
+        self, X: Signals, y: Any = None, array: MicArray | Sequence[MicArray] | None = None, activity: Any = None
+    ) -> Self:
+        """Fit to recordings of one array, or of several where the tracker can learn from them.
 
         Parameters
         ----------
@@ -42,10 +45,13 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
             One recording (n_mics, n_samples), a batch (n_recordings, n_mics, n_samples), a list of recordings of any
             lengths, or paths of audio files.
         y : MicArray or truth, optional
-            A `MicArray` here is taken as `array`, so that `fit(signals, array)` and `fit(signals, array, doa)` work.
+            A `MicArray` here, or a list of them, is taken as `array`, so that `fit(signals, array)` and
+            `fit(signals, array, doa)` work.
             Truth is ignored by estimators that learn without labels.
-        array : MicArray, optional
-            The array; None takes the constructor's.
+        array : MicArray or list of MicArray, optional
+            The array; None takes the constructor's. `PhysicsVAETracker` also takes the array of each recording, X then
+            being a list: it learns from all of them together, and is then one for the first array (`array_`;
+            `for_array` gives it for the others).
         activity : bool array (n_frames,) or list of them, optional
             Which frames hold sound; None estimates it from the signals.
 
@@ -59,6 +65,11 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
             On signals that do not fit the array, or if no array is known.
         """
         truth, given = sort_arguments(y, array)
+        if isinstance(given, list):
+            self._check_parameters()
+            self._fit_arrays(X, given, activity)
+            self.calibration_ = {}
+            return self
         chosen = given if given is not None else self.array
         if not isinstance(chosen, MicArray):
             raise InvalidInputError(
@@ -70,6 +81,13 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
         self._fit(recordings, truth, chosen, per_recording("activity", activity, recordings))
         self.calibration_ = {}
         return self
+
+    def _fit_arrays(self, signals: Signals, arrays: list[MicArray], activity: Any) -> None:
+        """Learn from recordings that may each be another array's."""
+        raise InvalidInputError(
+            f"{type(self).__name__} is fitted to recordings of one array, got a list of {len(arrays)}. Give one "
+            "MicArray; PhysicsVAETracker learns from several."
+        )
 
     def predict(self, X: Signals, smoothing: Smoothing = None) -> Any:
         """Return the direction of every frame.

@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 import pathlib
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,10 +18,12 @@ from doatrack.estimators._progress import ProgressBar
 from doatrack.estimators._runs import SCRATCH
 from doatrack.estimators._task import Task
 from doatrack.features.shards import FeatureShards
+from doatrack.geometry import MicArray
 from doatrack.training import Batch, Callback, Checkpoint, CropSampler, Processes, TrainingLoop
+from doatrack.training.mixed_batches import MixedCrops
 from doatrack.training.prefetch import ahead
 
-__all__ = ["Course", "Sampling"]
+__all__ = ["Course", "Lesson", "Sampling"]
 
 _RESIDENT_SHARE = 0.5
 """Of a GPU's free memory that features may fill; more are read from disk."""
@@ -35,6 +39,25 @@ class Sampling:
     chosen_per_step: int | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Lesson:
+    """What is learned from the recordings of one array.
+
+    Parameters
+    ----------
+    array : MicArray
+    task : Task
+        What is minimised, with the networks of the course's module.
+    recordings : Recordings
+    prepare : Preparation
+    """
+
+    array: MicArray
+    task: Task
+    recordings: Recordings
+    prepare: Preparation
+
+
 @dataclasses.dataclass
 class Course:
     """All that a process needs to know to take its part in learning; it can be pickled.
@@ -43,10 +66,8 @@ class Course:
     ----------
     module : nn.Module
         What is learned.
-    task : Task
-        What is minimised, with the networks of `module`.
-    recordings : Recordings
-    prepare : Preparation
+    lessons : list of Lesson
+        One per array; fresh recordings are of one.
     sampling : Sampling
     learning_rate : callable
         As for `TrainingLoop`.
@@ -62,9 +83,7 @@ class Course:
     """
 
     module: nn.Module
-    task: Task
-    recordings: Recordings
-    prepare: Preparation
+    lessons: list[Lesson]
     sampling: Sampling
     learning_rate: Callable[[float], float]
     n_epochs: int
@@ -78,7 +97,8 @@ class Course:
     def __call__(self, processes: Processes) -> dict[str, Any]:
         """Learn as one of some processes; return weights and history."""
         self.module.to(processes.device)
-        self.task.begin(processes)
+        for lesson in self.lessons:
+            lesson.task.begin(processes)
         trained = [p for p in self.module.parameters() if p.requires_grad]
         first = processes.rank == 0
         with (
@@ -90,7 +110,7 @@ class Course:
                 self.module,
                 torch.optim.Adam(trained, lr=self.learning_rate(0.0)),
                 batches=crops,
-                loss=self.task,
+                loss=self._loss,
                 learning_rate=self.learning_rate,
                 n_epochs=self.n_epochs,
                 # one that was drawn is another in every process that was started outside
@@ -115,10 +135,13 @@ class Course:
             "checkpoint goes on from there, with any number of processes (doatrack fit: add --resume)."
         )
 
+    def _loss(self, batch: Batch, progress: float, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        return self.lessons[batch.lesson].task(batch, progress, generator)
+
     def _checkpoint(self, crops: "EpochCrops") -> Checkpoint | None:
         if self.checkpoint is None:
             return None
-        known = self.recordings.drawn_from
+        known = self.lessons[0].recordings.drawn_from
         known_by = crops.checksum if known is None else known
         return Checkpoint(self.checkpoint, self.fingerprint | {"recordings": known_by})
 
@@ -131,8 +154,8 @@ class EpochCrops(Callback):
 
     def __init__(self, course: Course, processes: Processes, folder: pathlib.Path) -> None:
         self._course, self._processes, self._folder = course, processes, folder
-        self._fresh = course.recordings.drawn_from is not None
-        self._sampler: CropSampler | None = None
+        self._fresh = course.lessons[0].recordings.drawn_from is not None
+        self._sampler: CropSampler | MixedCrops | None = None
         self.n_steps, self.checksum = 1, 0
         if not self._fresh:
             self._prepare(0)
@@ -160,20 +183,33 @@ class EpochCrops(Callback):
             yield batch if device.type == "cpu" else batch.to(device)
 
     def _prepare(self, epoch: int) -> None:
-        course, processes = self._course, self._processes
-        recordings = course.recordings.of_epoch(epoch)
+        read = [self._read(k, epoch) for k in range(len(self._course.lessons))]
+        check_teaches([store for store, _ in read])
+        sums = [store.checksum for store, _ in read]
+        self.checksum = sums[0] if len(sums) == 1 else zlib.crc32(np.array(sums, dtype=np.uint32).tobytes())
+        samplers = [self._crops(*stores) for stores in read]
+        self._sampler = samplers[0] if len(samplers) == 1 else MixedCrops(samplers)
+        self.n_steps = self._sampler.n_steps
+
+    def _read(self, number: int, epoch: int) -> tuple[FeatureShards, FeatureShards | None]:
+        """Return features, and targets if there are any, of a lesson's recordings."""
+        course, lesson, processes = self._course, self._course.lessons[number], self._processes
+        recordings = lesson.recordings.of_epoch(epoch)
         n_here = len(processes.all_of_machine(None))
         indices = range(processes.local_rank, len(recordings), n_here)
-        own = course.prepare(recordings, indices, self._folder, course.verbose if processes.rank == 0 else 0)
+        folder = self._folder / str(number)
+        folder.mkdir(exist_ok=True)
+        own = lesson.prepare(recordings, indices, folder, course.verbose if processes.rank == 0 else 0)
         parts = processes.all_of_machine(own)
-        store = FeatureShards([part.store for part in parts])
         targets = [part.targets for part in parts if part.targets is not None]
-        check_teaches(store)
-        self.checksum = store.checksum
-        sampler = CropSampler(
-            store, targets=FeatureShards(targets) if targets else None, **dataclasses.asdict(course.sampling)
-        ).share(processes.rank, processes.n_processes)
+        return FeatureShards([part.store for part in parts]), FeatureShards(targets) if targets else None
+
+    def _crops(self, store: FeatureShards, targets: FeatureShards | None) -> CropSampler:
+        processes = self._processes
+        sampler = CropSampler(store, targets=targets, **dataclasses.asdict(self._course.sampling)).share(
+            processes.rank, processes.n_processes
+        )
         if processes.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(processes.device)
             sampler = sampler.resident(processes.device, _RESIDENT_SHARE * free)
-        self._sampler, self.n_steps = sampler, sampler.n_steps
+        return sampler

@@ -85,8 +85,10 @@ def load(path: str | os.PathLike[str]) -> Any:
         estimator._restore(header["state"], arrays)
         estimator.calibration_ = {k: ConeCalibration.from_dict(v) for k, v in header["calibration"].items()}
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
         raise ModelFileError(
-            f"{path} does not hold a complete {name}: {type(error).__name__}: {error}. Save it again with this version."
+            f"{path} does not hold a complete {name} ({reason}). If another version of doatrack wrote it: read it with "
+            "that version, or fit or calibrate anew with this one."
         ) from error
     return estimator
 

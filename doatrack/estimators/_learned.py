@@ -4,7 +4,7 @@ import contextlib
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -17,11 +17,10 @@ from doatrack.audio.fresh import FreshRecordings
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._base import BaseTracker
-from doatrack.estimators._course import Course, Sampling
+from doatrack.estimators._course import Course, Lesson, Sampling
 from doatrack.estimators._fitting import Hardware, run
-from doatrack.estimators._prepare import Preparation
+from doatrack.estimators._parts import Part, parts_of
 from doatrack.estimators._runs import clear_scratch, draw_seed, scratch_folder
-from doatrack.estimators._task import Task
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
 from doatrack.geometry import MicArray
 
@@ -42,6 +41,9 @@ class LearnedTracker(BaseTracker):
     """
 
     _when_moved = "Delays and directions are computed for the new array; how much the encoder's corrections help there,"
+
+    _learns_from_arrays = False
+    """Whether `_learn_parts` is there: whether recordings of several arrays teach one network."""
 
     array_: MicArray
     fitted_array_: MicArray
@@ -64,7 +66,7 @@ class LearnedTracker(BaseTracker):
         self,
         X: Signals,
         y: Any = None,
-        array: MicArray | None = None,
+        array: MicArray | Sequence[MicArray] | None = None,
         activity: Any = None,
     ) -> Self:
         """Adapt a fitted tracker to new recordings: one more pass, from labels only where it needs them.
@@ -74,7 +76,7 @@ class LearnedTracker(BaseTracker):
         Parameters
         ----------
         X, y, array, activity
-            As in `fit`; the array defaults to the fitted one.
+            As in `fit`; the array defaults to the fitted one, which a list of arrays does not change.
 
         Returns
         -------
@@ -82,6 +84,16 @@ class LearnedTracker(BaseTracker):
         """
         truth, given = sort_arguments(y, array)
         self._check_parameters()
+        if isinstance(given, list):
+            with self._nothing_lost():
+                parts = self._parts(X, given, activity)
+                if self._fitted():
+                    self._go_on(None)
+                else:
+                    self._start(parts[0].array)
+                self._learn_parts(parts, n_epochs=1, settled=True)
+                self.fitted_array_ = self.array_
+            return self
         if not isinstance(X, FreshRecordings):
             self._check_truth(truth)
         with self._nothing_lost():
@@ -114,6 +126,22 @@ class LearnedTracker(BaseTracker):
                 self._start(array)
             self._learn(recordings, truth, activity, n_epochs=self.n_epochs, settled=False)
 
+    def _fit_arrays(self, signals: Signals, arrays: list[MicArray], activity: Any) -> None:
+        clear_scratch(self.checkpoint)
+        with self._nothing_lost():
+            parts = self._parts(signals, arrays, activity)
+            if self.warm_start and self._fitted():
+                self._go_on(parts[0].array)
+            else:
+                self._start(parts[0].array)
+            self._learn_parts(parts, n_epochs=self.n_epochs, settled=False)
+
+    def _parts(self, signals: Signals, arrays: list[MicArray], activity: Any) -> list[Part]:
+        """Return recordings by array, or raise where they cannot be learned from together."""
+        if not self._learns_from_arrays:
+            super()._fit_arrays(signals, arrays, activity)
+        return parts_of(signals, arrays, self.sample_rate, activity)
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_real("learning_rate", self.learning_rate, 0.0, exclusive_minimum=True)
@@ -134,9 +162,7 @@ class LearnedTracker(BaseTracker):
     def _train(
         self,
         module: nn.Module,
-        task: Task,
-        recordings: Recordings,
-        prepare: Preparation,
+        lessons: list[Lesson],
         learning_rate: Callable[[float], float],
         *,
         rows_per_step: int | None,
@@ -148,9 +174,7 @@ class LearnedTracker(BaseTracker):
         keep = self.checkpoint is not None and not settled
         course = Course(
             module,
-            task,
-            recordings,
-            prepare,
+            lessons,
             Sampling(self.crop_frames, self.batch_size, rows_per_step, chosen_per_step),
             learning_rate,
             n_epochs=n_epochs,
@@ -158,7 +182,7 @@ class LearnedTracker(BaseTracker):
             first_epoch=len(self.history_),
             scratch=scratch_folder(self.checkpoint),
             checkpoint=pathlib.Path(self.checkpoint) if keep and self.checkpoint is not None else None,
-            fingerprint=self._fingerprint(),
+            fingerprint=self._fingerprint([lesson.array for lesson in lessons]),
             verbose=self.verbose,
         )
         self.history_ = [*self.history_, *run(course, module, self._hardware())]
@@ -177,7 +201,7 @@ class LearnedTracker(BaseTracker):
     def _seed(self) -> int:
         return draw_seed(self.random_state, self.checkpoint)
 
-    def _fingerprint(self) -> dict[str, Any]:
+    def _fingerprint(self, arrays: list[MicArray]) -> dict[str, Any]:
         """Return what a run depends on, but for its recordings."""
         params = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IN_FINGERPRINT}
         weights = sum(
@@ -186,7 +210,8 @@ class LearnedTracker(BaseTracker):
             for p in network.parameters()
         )
         known = {"positions": self.array_.positions.tolist(), "seed": self.seed_, "start": weights}
-        return params | known
+        several = {"arrays": [array.positions.tolist() for array in arrays]} if len(arrays) > 1 else {}
+        return params | known | several
 
     def _moved(self) -> None:
         if self.array_ == self.fitted_array_:
@@ -254,4 +279,7 @@ class LearnedTracker(BaseTracker):
         n_epochs: int,
         settled: bool,
     ) -> None:
+        raise NotImplementedError
+
+    def _learn_parts(self, parts: list[Part], *, n_epochs: int, settled: bool) -> None:
         raise NotImplementedError

@@ -99,20 +99,20 @@ class Preparation:
         return Prepared(store, targets)
 
 
-def check_teaches(store: FeatureStore | FeatureShards) -> None:
-    """Raise unless something can be learned.
+def check_teaches(stores: Sequence[FeatureStore | FeatureShards]) -> None:
+    """Raise unless something can be learned from one of them.
 
     Raises
     ------
     NoActivityError
         If no recording has an active frame, or none has one with known truth.
     """
-    if not any(heard.any() for heard in store.activities):
+    if not any(heard.any() for store in stores for heard in store.activities):
         raise NoActivityError(
             "No frame of the recordings is active: they hold only silence or steady noise, from which no direction can "
             "be learned. Record with sound, or pass activity= if you know that there is some."
         )
-    if not any(store.teaches(k) for k in range(len(store))):
+    if not any(store.teaches(k) for store in stores for k in range(len(store))):
         raise NoActivityError(
             "No frame of the recordings has both sound and a known direction, so nothing can be learned. Check the "
             "times, the activity and the NaN of the truth."

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from doatrack.audio.recordings import Recordings
 from doatrack.distributions import inverse_mean_resultant_length
 from doatrack.estimators._arguments import align_truth, per_recording
+from doatrack.estimators._course import Lesson
 from doatrack.estimators._frame_source import FrameHead, HeardFrames
 from doatrack.estimators._learned import LearnedTracker
 from doatrack.estimators._prepare import Preparation
@@ -128,11 +129,10 @@ class SupervisedTracker(LearnedTracker):
     ) -> None:
         tables = self._runtime()
         truths = AlignedTruth(per_recording("y", truth, recordings), self._frames(), activity is not None)
+        prepare = Preparation(tables.extractor, tables.shape, tables.features, activity, truths)
         self._train(
             self.network_,
-            DirectionTask(self, self._loss),
-            recordings,
-            Preparation(tables.extractor, tables.shape, tables.features, activity, truths),
+            [Lesson(self.array_, DirectionTask(self, self._loss), recordings, prepare)],
             WarmUp(self.learning_rate, settled),
             rows_per_step=self._rows_in_a_step(),
             n_epochs=n_epochs,

@@ -11,11 +11,13 @@ from torch import nn
 
 from doatrack._validation import check_choice
 from doatrack.audio.recordings import Recordings
+from doatrack.estimators._course import Lesson
 from doatrack.estimators._encoders import ENCODERS, build_encoder
 from doatrack.estimators._frame_source import FrameHead
 from doatrack.estimators._inference import MapHead, PairHead
 from doatrack.estimators._learned import LearnedTracker
 from doatrack.estimators._learning import Schedule, SmoothedTargets, SmootherTask, UnsupervisedTask
+from doatrack.estimators._parts import Part
 from doatrack.estimators._prepare import Preparation
 from doatrack.estimators._search import search_grid
 from doatrack.estimators._source_learning import SeveralSourcesTask
@@ -158,6 +160,7 @@ class PhysicsVAETracker(LearnedTracker):
     """
 
     _sources_from_maps = True
+    _learns_from_arrays = True
 
     def __init__(
         self,
@@ -359,7 +362,9 @@ class PhysicsVAETracker(LearnedTracker):
         n_epochs: int,
         settled: bool,
     ) -> None:
-        runtime = self._runtime()
+        self._learn_parts([Part(self.array_, recordings, activity)], n_epochs=n_epochs, settled=settled)
+
+    def _learn_parts(self, parts: list[Part], *, n_epochs: int, settled: bool) -> None:
         schedule = Schedule(
             self.gamma,
             self.gamma_initial,
@@ -373,23 +378,36 @@ class PhysicsVAETracker(LearnedTracker):
         smoothed = self.teacher == "smoother" and self.n_sources == 1
         self.decoder_.raw_sigma.requires_grad_(self.learn_sigma and not smoothed)
         # a map that is divided needs all pairs: random ones are then corrected only
-        whole = smoothed or (self.encoder == "map" and runtime.extractor.features.weighting != "phat")
-        targets = None
-        if smoothed:
-            targets = SmoothedTargets(runtime.geometry, self._transition(own_grid=True), runtime.map_scale)
-        extractor = runtime.extractor
-        shape = (len(extractor.mic_pairs), extractor.n_columns)
+        whole = smoothed or (self.encoder == "map" and GCCFeatures.of(self.features).weighting != "phat")
         self._train(
             nn.ModuleDict({"encoder": self.encoder_, "decoder": self.decoder_}),
-            self._task(schedule, runtime.geometry, smoothed=smoothed),
-            recordings,
-            Preparation(extractor, shape, activity=activity, targets=targets),
+            [self._with_array(part.array)._lesson(part, schedule, smoothed=smoothed) for part in parts],
             schedule.learning_rate_at,
             rows_per_step=None if whole else self.pairs_per_step,
             chosen_per_step=self.pairs_per_step if whole else None,
             n_epochs=n_epochs,
             settled=settled,
         )
+
+    def _lesson(self, part: Part, schedule: Schedule, *, smoothed: bool) -> Lesson:
+        """Return what recordings of the tracker's array teach."""
+        runtime = self._runtime()
+        targets = None
+        if smoothed:
+            targets = SmoothedTargets(runtime.geometry, self._transition(own_grid=True), runtime.map_scale)
+        extractor = runtime.extractor
+        shape = (len(extractor.mic_pairs), extractor.n_columns)
+        prepare = Preparation(extractor, shape, activity=part.activity, targets=targets)
+        return Lesson(part.array, self._task(schedule, runtime.geometry, smoothed=smoothed), part.recordings, prepare)
+
+    def _with_array(self, array: MicArray) -> Self:
+        """Return this tracker, with the same networks, as one of another array."""
+        if array == self.array_:
+            return self
+        other = copy.copy(self)
+        other._forget_tables()
+        other.array_ = array
+        return other
 
     def _task(self, schedule: Schedule, geometry: PairGeometry, *, smoothed: bool) -> SmootherTask | UnsupervisedTask:
         """Return what is minimised."""
@@ -451,10 +469,7 @@ class PhysicsVAETracker(LearnedTracker):
             ArrayMismatchWarning,
             stacklevel=2,
         )
-        other = copy.copy(self)
-        other._forget_tables()
-        other.array_ = learned
-        return other
+        return self._with_array(learned)
 
     def _makes_maps(self) -> bool:
         return self.encoder == "map" or self.n_sources > 1

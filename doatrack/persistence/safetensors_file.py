@@ -188,7 +188,8 @@ def _model_header(path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> 
     if type(version) is not int:
         raise ModelFileError(f"The model file {path} is damaged: its {_KEY!r} header has no format_version.")
     if version != FORMAT_VERSION:
-        way_out = "install a newer doatrack" if version > FORMAT_VERSION else "save it again with this version"
+        older = "read it with the doatrack that wrote it, or fit anew with this one"
+        way_out = "install a newer doatrack" if version > FORMAT_VERSION else older
         raise ModelFileError(
             f"The model file {path} has the format version {version}, this doatrack reads version {FORMAT_VERSION}: "
             f"{way_out}."

@@ -13,13 +13,8 @@ from doatrack.tracking.motion import Motion, MotionModel, SwitchingMotion
 from doatrack.tracking.multi_track import MultiTrack
 from doatrack.tracking.observations import robust_log_likelihood
 from doatrack.tracking.online import OnlineFilter
-from doatrack.tracking.several_sources import (
-    OnlineSources,
-    SourceLinker,
-    link_sources,
-    sources_filter,
-    sources_smoother,
-)
+from doatrack.tracking.several_sources import OnlineSources, sources_filter, sources_smoother
+from doatrack.tracking.source_links import SourceLinker, link_sources
 from doatrack.tracking.track import Track
 from doatrack.tracking.track_files import is_track_csv
 from doatrack.tracking.transition import Transition

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -36,6 +36,8 @@ class Batch:
         Rows, by their place in `rows`, that a step looks at more closely than at the others.
     seeds : Tensor of shape (n_crops,), optional
         Of what is drawn for each crop, whatever other crops are in the batch.
+    lesson : int
+        Which of several sets of recordings, such as those of one array, all crops are from.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Batch:
     target: Tensor | None = None
     chosen: Tensor | None = None
     seeds: Tensor | None = None
+    lesson: int = 0
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on a device, without waiting for the copies; seeds stay where they are."""
@@ -67,8 +70,9 @@ class Batch:
         return None if self.seeds is None else [torch.Generator().manual_seed(s) for s in self.seeds.tolist()]
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        tensors = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "seeds"}
-        return dataclasses.replace(self, **{k: change(v) for k, v in tensors.items() if v is not None})
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "seeds"}
+        changed: dict[str, Any] = {k: change(v) for k, v in values.items() if isinstance(v, Tensor)}
+        return dataclasses.replace(self, **changed)
 
 
 class CropSampler:

@@ -177,6 +177,37 @@ def test_ctrl_c_keeps_whole_scenes_only(doatrack, tmp_path, monkeypatch):
     assert len(contents(tmp_path / "set")) == 4
 
 
+def test_a_set_that_was_interrupted_is_gone_on_with(doatrack, tmp_path):
+    line = (*SMALL, "--n-scenes", 3, "--noise", "mixed")
+    assert doatrack("simulate", tmp_path / "whole", *line).exit_code == 0
+    shutil.copytree(tmp_path / "whole", tmp_path / "set")
+    (tmp_path / "set" / "directional_001.wav").unlink()  # as after a power cut
+    for file in (tmp_path / "set").glob("diffuse_002.*"):
+        file.unlink()
+    kept = (tmp_path / "set" / "sensor_000.wav").stat().st_mtime_ns
+    refused = doatrack("simulate", tmp_path / "set", *line)
+    assert (refused.exit_code, "exists and is not written over" in refused.stderr) == (2, True)
+    done = doatrack("simulate", tmp_path / "set", *line, "--resume")
+    assert done.exit_code == 0, done.stderr
+    assert "2 scenes written" in done.stdout
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+    assert (tmp_path / "set" / "sensor_000.wav").stat().st_mtime_ns == kept
+    assert "0 scenes written" in doatrack("simulate", tmp_path / "set", *line, "--resume").stdout
+
+
+def test_only_the_same_set_is_gone_on_with_and_files_of_the_user_stay(doatrack, tmp_path):
+    line = ("simulate", tmp_path / "set", *SMALL, "--n-scenes", 1)
+    assert doatrack(*line).exit_code == 0
+    (tmp_path / "set" / "sensor_001.csv").write_text("mine")
+    before = contents(tmp_path / "set")
+    other = doatrack(*line, "--resume", "--seed", 1)
+    assert other.exit_code == 2
+    assert "sensor_000.* is not the scene that these options make. Give --resume the options of" in other.stderr
+    more = doatrack("simulate", tmp_path / "set", *SMALL, "--n-scenes", 2, "--resume")
+    assert (more.exit_code, "exists and is not written over" in more.stderr) == (2, True)
+    assert contents(tmp_path / "set") == before
+
+
 def test_a_full_disk_leaves_whole_scenes_only(doatrack, tmp_path, full_disk):
     full_disk("sensor_001.wav")
     done = doatrack("simulate", tmp_path / "set", *SMALL, "--n-scenes", 3)

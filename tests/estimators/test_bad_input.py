@@ -110,6 +110,23 @@ def test_model_file_that_cannot_track_is_refused_when_loaded(fitted, tmp_path, p
         doatrack.load(path)
 
 
+def test_a_file_with_another_calibration_says_what_can_be_done(fitted, tmp_path):
+    path = tmp_path / "older.safetensors"
+    fitted.save(path)
+    header, tensors = read_model_file(path)
+    header.pop("format_version")
+    write_model_file(path, header | {"calibration": {"none": {"scale": 1.0}}}, tensors)
+    with pytest.raises(ModelFileError) as caught:
+        doatrack.load(path)
+    message = str(caught.value)
+    assert "does not hold a complete SRPPHAT (InvalidInputError: A calibration has levels, " in message
+    assert message.endswith(
+        "got scale). If another version of doatrack wrote it: read it with that version, or fit or calibrate anew with "
+        "this one."
+    )
+    assert ".." not in message.removeprefix(str(path))
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

@@ -101,7 +101,10 @@ def test_file_cut_off(model, cut):
         (with_model_header("[1]"), "has no format_version"),
         (with_model_header('{"format_version": true}'), "has no format_version"),
         (with_model_header('{"format_version": 2}'), "version 2, this doatrack reads version 1: install a newer"),
-        (with_model_header('{"format_version": 0}'), "version 0, this doatrack reads version 1: save it again"),
+        (
+            with_model_header('{"format_version": 0}'),
+            "version 0, this doatrack reads version 1: read it with the doatrack",
+        ),
     ],
 )
 def test_what_is_not_a_model_is_named(tmp_path, content, message):
