@@ -44,7 +44,7 @@ class MotionModel:
     Parameters
     ----------
     diffusion : float
-        Variance of the displacement along each axis per second, in rad^2/s, above 0. The default stands for 8 degrees
+        Variance of the displacement along each axis per second, in rad^2/s, above 0. The default stands for 11 degrees
         after one second.
     jump_rate : float
         Jumps per second, at least 0; a jump may end anywhere on the grid, by area.
@@ -56,13 +56,13 @@ class MotionModel:
 
     Examples
     --------
-    >>> motion = MotionModel(diffusion=0.02, jump_rate=0.1)
+    >>> motion = MotionModel(diffusion=0.04, jump_rate=0.1)
     >>> transition = motion.transition(DirectionGrid.quasi_uniform(500), step_s=0.192)
     >>> transition.n_directions, bool(np.allclose(transition.dense().sum(axis=1), 1))
     (500, True)
     """
 
-    diffusion: float = 0.02
+    diffusion: float = 0.04
     jump_rate: float = 0.1
 
     def __post_init__(self) -> None:
