@@ -27,9 +27,10 @@ _WEIGHTS = {"Conv": (1,), "GRU": (1, 2)}
 def quantize_int8(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> pathlib.Path:
     """Write an eight-bit variant of a file that `export_onnx` wrote.
 
-    The steering sums and other large matrix products multiply integers of eight bits: the weights' scales are those of
-    each column, the inputs' follow from each call's input. Large weights of convolutions and recurrent layers are
-    stored with eight bits, and computed with in floating point. Inputs, outputs and metadata stay the same.
+    The steering sums and other large matrix products multiply integers, inputs of eight bits by weights of seven:
+    processors that have AVX2 but no VNNI instructions overflow with eight. The weights' scales are those of each
+    column, the inputs' follow from each call's input. Large weights of convolutions and recurrent layers are stored
+    with eight bits, and computed with in floating point. Inputs, outputs and metadata stay the same.
 
     Parameters
     ----------
@@ -112,6 +113,8 @@ def _quantize_products(model: Any, path: pathlib.Path) -> None:
             nodes_to_quantize=chosen or ["none of them"],
             per_channel=True,
             weight_type=QuantType.QInt8,
+            # processors with AVX2 only add pairs of products in sixteen bits: eight-bit weights overflow them
+            reduce_range=True,
         )
 
 
