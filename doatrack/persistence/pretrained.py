@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="0ecdb7efae4d8a6d6480b9f23e9aad81b0c99f6762c71330ed0e079519f14b80",
+        sha256="0737ea218c21de2ef8c6e07c91b82555eb2beb068592ac2d4ff3230987980f24",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
