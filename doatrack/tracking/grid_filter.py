@@ -75,7 +75,7 @@ def grid_filter(
     >>> source = grid.directions[[40] * 5]
     >>> log_posterior = grid_filter(20 * source @ grid.directions.T, transition)
     >>> [round(float(row.max()), 1) for row in np.exp(log_posterior)]
-    [0.1, 0.2, 0.2, 0.3, 0.3]
+    [0.1, 0.2, 0.2, 0.2, 0.3]
     """
     evidence, _ = weighted_evidence(log_likelihood, transition, activity)
     delay = check_int("lag", lag, 0)

@@ -44,7 +44,7 @@ class Transition:
     >>> start = np.zeros(500)
     >>> start[100] = 1.0
     >>> round(float(transition.forward(start) @ grid.directions @ grid.directions[100]), 2)  # exp(-diffusion)
-    0.98
+    0.96
     """
 
     def __init__(

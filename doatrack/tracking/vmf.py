@@ -190,7 +190,7 @@ def posterior_at_times(
     ...     [0.0, 0.5, 1.0], [0.0, 1.0], [[1.0, 0, 0], [0, 1.0, 0]], [40.0, 40.0], MotionModel(jump_rate=0.0)
     ... )
     >>> mean.round(2).tolist(), bool(certainty[1] < certainty[0])
-    ([[0.87, 0.49, 0.0], [0.71, 0.71, 0.0], [0.49, 0.87, 0.0]], True)
+    ([[0.93, 0.37, 0.0], [0.71, 0.71, 0.0], [0.37, 0.93, 0.0]], True)
     """
     wanted, given = check_times("new_times", new_times), check_times("times", times)
     doa = check_array("mean_direction", mean_direction, ("n_frames", 3), finite=False)
