@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from doatrack.exceptions import InvalidInputError, OutputExistsError
+from doatrack.exceptions import AudioFileError, InvalidInputError, OutputExistsError
 
 if TYPE_CHECKING:
     from doatrack.datasets import NoiseFolder, SimulatedScenes
@@ -89,7 +89,7 @@ def missing(planned: Sequence[PlannedScene], folder: pathlib.Path) -> list[Plann
     Raises
     ------
     OutputExistsError
-        If it holds a scene of one of the names that is another one.
+        If it holds a scene of one of the names that is another one, or damaged.
     """
     complete = {scene.name for scene in planned if (folder / f"{scene.name}.wav").exists()}
     ours = {scene.name for scene in planned if _is_drawn(scene, folder)}
@@ -98,6 +98,13 @@ def missing(planned: Sequence[PlannedScene], folder: pathlib.Path) -> list[Plann
             f"{folder / name}.* is not the scene that these options make. Give --resume the options of the call that "
             "was interrupted, or choose another folder."
         )
+    for scene in planned:
+        if scene.name in complete and (damage := _damage(scene, folder)):
+            raise OutputExistsError(
+                f"{folder / scene.name}.* is not the whole scene that these options make: {damage}. Give --resume the "
+                "options of the call that was interrupted; if they are these, delete the scene's files, and they are "
+                "made again."
+            )
     tidy(folder, sorted(ours))
     return [scene for scene in planned if scene.name not in complete]
 
@@ -107,13 +114,51 @@ def _is_drawn(scene: PlannedScene, folder: pathlib.Path) -> bool:
     return _seed_in(folder / f"{scene.name}.json") == scene.scenes.seed_of(scene.number)
 
 
+def _damage(scene: PlannedScene, folder: pathlib.Path) -> str:
+    """Say in words what of a scene that was written is missing, broken or of other options; empty if nothing is."""
+    from doatrack.audio import audio_info
+
+    if not (folder / f"{scene.name}.csv").exists():
+        return "its .csv is missing"
+    try:
+        sound = audio_info(folder / f"{scene.name}.wav")
+    except AudioFileError as error:
+        return str(error).rstrip(".")
+    settings, n_mics = scene.scenes.settings, scene.scenes.array.n_mics
+    wanted = (n_mics, settings.n_samples, settings.sample_rate)
+    found = (sound.n_channels, sound.n_samples, sound.sample_rate)
+    if found != wanted:
+        named = [
+            f"{channels} channels of {samples} samples at {rate} Hz" for channels, samples, rate in (found, wanted)
+        ]
+        return f"its .wav has {named[0]}, and the options ask for {named[1]}"
+    return _outside(_info_in(folder / f"{scene.name}.json"), settings)
+
+
+def _outside(info: dict[str, Any], settings: "SceneSettings") -> str:
+    """Say in words which number of a scene could not have been drawn with these settings."""
+    ranges = {"rt60": (settings.rt60_range, 1e-4), "snr_db": (settings.snr_db_range, 0.01)}
+    for name, ((low, high), rounding) in ranges.items():
+        value = info.get(name)
+        if isinstance(value, (int, float)) and not low - rounding <= value <= high + rounding:
+            return f"its {name} is {value:g}, and the options ask for {low:g} to {high:g}"
+    if info.get("n_sources", 1) != settings.n_sources:
+        return f"it has {info.get('n_sources', 1)} talkers, and the options ask for {settings.n_sources}"
+    return ""
+
+
 def _seed_in(file: pathlib.Path) -> Any:
     """Return what a scene that was written is drawn from, or None if the file does not tell."""
+    return _info_in(file).get("seed")
+
+
+def _info_in(file: pathlib.Path) -> dict[str, Any]:
+    """Return what a file tells of a scene, nothing if it cannot be read."""
     try:
         info = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return info.get("seed") if isinstance(info, dict) else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return info if isinstance(info, dict) else {}
 
 
 def write(planned: Sequence[PlannedScene], array: "MicArray", out: pathlib.Path, begun: list[str], jobs: int) -> None:

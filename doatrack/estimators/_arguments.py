@@ -36,6 +36,8 @@ def sort_arguments(y: Any, array: Any) -> tuple[Any, MicArray | list[MicArray] |
 
 def _are_arrays(value: Any) -> bool:
     """Return whether a value is an array, or meant as a list of them."""
+    if isinstance(value, np.ndarray) and value.dtype == object and value.ndim:
+        value = value.ravel().tolist()
     if isinstance(value, (list, tuple)):
         return any(isinstance(each, MicArray) for each in value)
     return isinstance(value, MicArray)

@@ -74,7 +74,7 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
         if not isinstance(chosen, MicArray):
             raise InvalidInputError(
                 f"{type(self).__name__} needs the geometry: call fit(signals, array) with a MicArray, or give it to "
-                f"the constructor, {type(self).__name__}(array=...); got {chosen!r}."
+                f"the constructor, {type(self).__name__}(array=...); got {chosen!r}{_no_array(truth)}."
             )
         self._check_parameters()
         recordings = Recordings(X, chosen.n_mics, self.sample_rate)
@@ -268,3 +268,8 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
     def _track_of(self, smoothing: Smoothing, recordings: Recordings, index: int) -> Any:
         frames = self._joined(recordings, index, smoothing)
         return track_of(self.frame_times(len(frames.doa)), frames, what_is_ambiguous(self.array_, self.grid_))
+
+
+def _no_array(truth: Any) -> str:
+    """Say in words what stands where an array is often put, and is none."""
+    return "" if truth is None else f", and as y a {type(truth).__name__}, which is no array"

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, Self
 
 import numpy as np
@@ -116,11 +116,7 @@ class CalibratedTracker(TrackerCore):
             recordings = self._recordings(signals)
             parts = [self._claims_and_errors(recordings, per_recording("y", y, recordings) or [], smoothings)]
         else:
-            if not isinstance(signals, list) or not (len(signals) == len(arrays) == len(y)):
-                raise InvalidInputError(
-                    "calibrate with arrays needs lists of as many recordings, truths and arrays, got "
-                    f"{len(signals)}, {len(y)} and {len(arrays)}. Give one MicArray per recording."
-                )
+            _check_as_many(signals, y, arrays)
             parts = []
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ArrayMismatchWarning)  # other arrays are what is asked for
@@ -148,3 +144,14 @@ class CalibratedTracker(TrackerCore):
                 columns = angular_error(doa, frames.doa), frames.concentration, agreement
                 found[smoothing].append([column[keep] for column in columns])
         return {s: tuple(map(np.concatenate, zip(*found[s], strict=True))) for s in smoothings}  # type: ignore[misc]
+
+
+def _check_as_many(signals: Any, y: Any, arrays: Any) -> None:
+    """Raise unless there is a truth and an array for each of a list of recordings."""
+    counts = [len(each) if isinstance(each, Sized) else type(each).__name__ for each in (signals, y, arrays)]
+    if not isinstance(signals, list) or counts[1:] != [counts[0]] * 2:
+        kind = "" if isinstance(signals, list) else f" (recordings in a {type(signals).__name__})"
+        raise InvalidInputError(
+            "calibrate with arrays needs lists of as many recordings, truths and arrays, got "
+            f"{counts[0]}, {counts[1]} and {counts[2]}{kind}. Give one MicArray per recording."
+        )

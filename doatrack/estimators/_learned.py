@@ -92,7 +92,8 @@ class LearnedTracker(BaseTracker):
                 else:
                     self._start(parts[0].array)
                 self._learn_parts(parts, n_epochs=1, settled=True)
-                self.fitted_array_ = self.array_
+                if self.array_ in [part.array for part in parts]:
+                    self.fitted_array_ = self.array_
             return self
         if not isinstance(X, FreshRecordings):
             self._check_truth(truth)
@@ -189,10 +190,14 @@ class LearnedTracker(BaseTracker):
 
     @contextlib.contextmanager
     def _nothing_lost(self) -> Iterator[None]:
-        """Leave the tracker as it was where the input is refused, a disk is full or the user stops."""
+        """Leave the tracker as it was where the input is refused, a disk is full or the user stops.
+
+        Learning needs gradients, also where the caller has switched them off.
+        """
         before = dict(self.__dict__)
         try:
-            yield
+            with torch.inference_mode(False), torch.enable_grad():
+                yield
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)

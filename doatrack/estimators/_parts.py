@@ -47,7 +47,12 @@ def parts_of(signals: Signals, arrays: Sequence[MicArray], sample_rate: int, act
             "recordings, or call partial_fit of for_array(array) for each array."
         )
     recordings = Recordings(signals, None, sample_rate)
-    if recordings.container == "single" or len(recordings) != len(arrays):
+    if recordings.container == "single":
+        raise InvalidInputError(
+            f"A list of arrays goes with a list of recordings, got {len(arrays)} arrays for one recording. Give its "
+            "MicArray alone, or put the recording into a list too."
+        )
+    if len(recordings) != len(arrays):
         raise InvalidInputError(
             f"A list of arrays must hold one for each of a list of recordings, got {len(arrays)} arrays for "
             f"{len(recordings)} recordings. Give one MicArray if all are of the same array."

@@ -104,6 +104,8 @@ class ShoeboxRoom:
     def check_inside(self, name: str, positions: ArrayLike) -> NDArray[np.float64]:
         """Return positions `(n, 3)` in metres; raise if one is not inside the room."""
         points = check_array(name, positions, ("n", 3)).astype(np.float64)
+        if not len(points):
+            raise InvalidInputError(f"{name} must hold at least one position (x, y, z) in metres, got none.")
         outside = (points <= 0).any(axis=1) | (points >= self.room_size).any(axis=1)
         if outside.any():
             k = int(outside.argmax())

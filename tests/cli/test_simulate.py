@@ -208,6 +208,37 @@ def test_only_the_same_set_is_gone_on_with_and_files_of_the_user_stay(doatrack, 
     assert contents(tmp_path / "set") == before
 
 
+def _cut(file):
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "options", "message"),
+    [
+        ("sensor_000.csv", lambda file: file.unlink(), (), "its .csv is missing"),
+        ("sensor_000.wav", lambda file: file.write_bytes(b""), (), "sensor_000.wav"),
+        ("sensor_000.wav", _cut, (), "is cut off"),
+        (None, None, ("--rt60", "1.2-1.4"), "the options ask for 1.2 to 1.4"),
+        (None, None, ("--snr", "60-70"), "the options ask for 60 to 70"),
+        (None, None, ("--duration", 1.5), "the options ask for 4 channels of 24000 samples at 16000 Hz"),
+        (None, None, ("--sources", 2), "it has 1 talkers, and the options ask for 2"),
+    ],
+)
+def test_damaged_scenes_and_those_of_other_options_are_not_kept_as_good(
+    doatrack, tmp_path, name, spoil, options, message
+):
+    line = ("simulate", tmp_path / "set", *SMALL, "--n-scenes", 1)
+    assert doatrack(*line).exit_code == 0
+    if name:
+        spoil(tmp_path / "set" / name)
+    before = contents(tmp_path / "set")
+    done = doatrack(*line, "--resume", *options)
+    assert done.exit_code == 2
+    assert "sensor_000.* is not the whole scene that these options make" in done.stderr
+    assert message in done.stderr
+    assert contents(tmp_path / "set") == before
+
+
 def test_a_full_disk_leaves_whole_scenes_only(doatrack, tmp_path, full_disk):
     full_disk("sensor_001.wav")
     done = doatrack("simulate", tmp_path / "set", *SMALL, "--n-scenes", 3)

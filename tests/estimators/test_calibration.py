@@ -112,4 +112,8 @@ def test_several_arrays_calibrate_together(quick, signals, array, truth):
     assert found["smoother"] != alone["smoother"]
     with pytest.raises(InvalidInputError, match="as many recordings, truths and arrays"):
         tracker.calibrate(signals, truth, arrays=[array])
+    with pytest.raises(InvalidInputError, match=r"truths and arrays, got .* and MicArray\. Give one MicArray per"):
+        tracker.calibrate(signals, truth, arrays=array)
+    with pytest.raises(InvalidInputError, match="recordings in a tuple"):
+        tracker.calibrate(tuple(signals), truth, arrays=[array] * len(signals))
     assert tracker.calibration_ == {}

@@ -122,7 +122,7 @@ def test_warm_start_goes_on_with_its_array_in_first_place(quick, signals, others
     ("change", "message"),
     [
         (lambda x, a: (x[:2], a), "got 3 arrays for 2 recordings. Give one MicArray if all are of the same array"),
-        (lambda x, a: (x[0], a[:1]), "one for each of a list of recordings, got 1 arrays for 1 recordings"),
+        (lambda x, a: (x[0], a[:1]), "goes with a list of recordings, got 1 arrays for one recording"),
         (lambda x, a: (x, [*a[:2], "nao_head_12"]), "a MicArray per recording, got 'nao_head_12' at place 2"),
         (lambda x, a: ([*x[:2], x[2][:2]], a), "recording 2 must have 4 channels"),
         (lambda x, a: (x, a, a), "two arrays, in second and third place"),
@@ -160,3 +160,35 @@ def test_several_processes_take_the_steps_of_one(quick, signals, others, array):
     two = quick(batch_size=1, devices=2).fit(*given)
     for a, b in zip(weights(one).values(), weights(two).values(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
+
+
+def test_arrays_may_come_in_a_tuple_or_an_array_of_objects(quick, signals, others, array):
+    heard, arrays = [signals[0], others[0]], [array, OTHER]
+    objects = np.array([*arrays, None], dtype=object)[:2]
+    wanted = quick(n_epochs=1).fit(heard, arrays)
+    for given in (tuple(arrays), objects):
+        # not silently the constructor's
+        assert same(wanted, quick(n_epochs=1).set_params(array=OTHER).fit(heard, given))
+
+
+@pytest.mark.parametrize("given", [[], "tetrahedron_4", np.zeros((4, 3))])
+def test_what_is_no_array_is_named(quick, signals, given):
+    with pytest.raises(InvalidInputError, match=f"needs the geometry.*and as y a {type(given).__name__}"):
+        quick(n_epochs=1).fit(signals, given)
+
+
+def test_the_array_that_nothing_was_heard_of_is_not_called_the_fitted_one(quick, signals, others, array):
+    tracker = quick(n_epochs=1).fit(signals, array)
+    with pytest.warns(match="learned with"):
+        moved = tracker.for_array(OTHER)
+    assert moved.partial_fit(signals[:1], [array]).fitted_array_ == array
+    assert moved.partial_fit([signals[0], others[0]], [array, OTHER]).fitted_array_ == OTHER
+
+
+@pytest.mark.parametrize("without_gradients", [torch.no_grad, torch.inference_mode])
+def test_learning_has_gradients_wherever_it_is_called(quick, signals, array, without_gradients):
+    wanted = quick(n_epochs=1).fit(signals, array).partial_fit(signals)
+    with without_gradients():
+        tracker = quick(n_epochs=1).fit(signals, array).partial_fit(signals)
+    assert same(wanted, tracker)
+    tracker.partial_fit(signals)

@@ -159,6 +159,8 @@ def test_diffuse_noise_has_the_coherence_of_a_diffuse_field():
         ({"source_positions": [[7.0, 1, 1]]}, r"source_positions must lie inside the room.*row 0 is \[7\.0"),
         ({"mic_positions": [[1.0, 1, 1], [1, -1, 1]]}, r"mic_positions must lie inside the room.*row 1"),
         ({"source_positions": [[2.0, 2, 1]], "mic_positions": [[2.0, 2, 1.001]]}, "must keep 0.01 m"),
+        ({"source_positions": np.zeros((0, 3))}, "source_positions must hold at least one position"),
+        ({"mic_positions": np.zeros((0, 3))}, "mic_positions must hold at least one position"),
         ({"max_order": 3}, "give diffuse_tail=False"),
     ],
 )
