@@ -17,6 +17,7 @@ PASSBAND = 0.95  # of the Nyquist frequency; a raised cosine from there to 1 kee
 RINGING = 64  # samples on either side of an image that the ringing of the low-pass takes
 _ROW_GAP = 48  # fine samples between rows: rows a power of two apart would share few places in the cache
 _CHUNK = 1 << 17  # images x sources x microphones handled at once, so that they stay in the cache
+_MOST_FINE = 1 << 26  # samples of fine responses held at once: of a few images, many sources would fit into a chunk
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,10 @@ def image_responses(
     weights = weights / decimation_response(n_fft, OVERSAMPLING).to(weights.device)
     decimate = Decimator(mic_positions)
     result = mic_positions.new_empty(n_sources, n_mics, n_taps)
-    step = min(n_sources, max(1, _CHUNK // max(1, len(lattice.gain) * n_mics)))
-    adder = _ImageAdder(lattice, mic_positions, step, n_fft, sample_rate / speed_of_sound, n_taps + RINGING)
+    fine_length = OVERSAMPLING * n_fft + _ROW_GAP
+    most = min(_CHUNK // max(1, len(lattice.gain) * n_mics), _MOST_FINE // (n_mics * fine_length))
+    step = min(n_sources, max(1, most))
+    adder = _ImageAdder(lattice, mic_positions, step, fine_length, sample_rate / speed_of_sound, n_taps + RINGING)
     for start in range(0, n_sources, step):
         stop = min(start + step, n_sources)
         spectrum = torch.fft.rfft(decimate(adder(start, stop))[..., : 2 * n_fft])[..., : n_fft // 2 + 1] * weights
@@ -145,7 +148,7 @@ def low_pass_weights(n_fft: int, oversampling: int | None = None, device: torch.
 
 
 class _ImageAdder:
-    """Adds every image up to sample `n_last` to oversampled responses.
+    """Adds every image up to sample `n_last` to oversampled responses, rows of `length`.
 
     Everything of the size of the images is allocated once, not for each group of sources.
     """
@@ -155,13 +158,13 @@ class _ImageAdder:
         lattice: ImageLattice,
         mic_positions: torch.Tensor,
         most_sources: int,
-        n_fft: int,
+        length: int,
         samples_per_metre: float,
         n_last: int,
     ) -> None:
         self.lattice, self.mic_positions = lattice, mic_positions
         self.scale = OVERSAMPLING * samples_per_metre
-        self.length, self.last = OVERSAMPLING * n_fft + _ROW_GAP, OVERSAMPLING * n_last
+        self.length, self.last = length, OVERSAMPLING * n_last
         self.gain = lattice.gain[:, None] * (self.scale / (4 * math.pi))
         most_rows = most_sources * len(mic_positions)
         self.fine = mic_positions.new_empty(most_rows * self.length)
@@ -171,7 +174,7 @@ class _ImageAdder:
         self.flat = mic_positions.new_empty(n_cells, dtype=torch.int64)
 
     def __call__(self, start: int, stop: int) -> torch.Tensor:
-        """Return responses (stop - start, n_mics, OVERSAMPLING * n_fft), which the next call overwrites."""
+        """Return responses (stop - start, n_mics, length), which the next call overwrites."""
         n_rows = (stop - start) * len(self.mic_positions)
         n_cells = len(self.gain) * n_rows
         delay, amplitude, place, flat = (
