@@ -17,8 +17,8 @@ import numpy as np
 import onnxruntime
 
 LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, the latter of the sample rate
-PSEUDO_SNAPSHOTS, LEAST_WEIGHT = 8.0, 1e-3
-MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 320, 80  # snapshots of a span that noise is learned from
+PSEUDO_SNAPSHOTS, WIDENING = 8.0, 1.5  # of white noise among the quiet ones; of bands of frequencies
+MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 160, 80  # snapshots of a span that noise is learned from
 FRAMES_AT_ONCE = 8
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
 REFRESH_S, REFRESH_SHARE = 5.0, 0.5  # when noise is learned anew by models that look at earlier sound only
@@ -115,7 +115,13 @@ def weighted(waveform, n_frames, known):
     together = max(1, min(MOST_TOGETHER, bins.stop - bins.start, math.floor(2 * turned + 1)))
     bins = slice(bins.start, bins.stop - (bins.stop - bins.start) % together)
     spectra = np.fft.rfft(cut(waveform, length, step) * hann(length))[:, :, bins].transpose(2, 1, 0)
-    transform = lag_transform(known, length, bins, together) * np.float32(length / 2 / spectra.shape[0])
+    transform = lag_transform(known, length, bins, together) * np.float32(length / 2)
+    n_bands = features["n_bands"] if features["weighting"] == "whitened" else 1
+    edges = np.linspace(0, 1, n_bands + 1) ** WIDENING * (len(transform) // together)
+    bands = [slice(low, high) for low, high in itertools.pairwise(sorted(set(together * np.rint(edges).astype(int))))]
+    place = np.array(known["mic_positions"])[known["channel_order"]]
+    apart = np.linalg.norm(place[:, None] - place, axis=-1) / known["speed_of_sound"]
+    diffuse = np.sinc(2 * np.arange(length)[bins, None, None] * rate / length * apart)
     span = max(1, round(features["statistics_s"] * rate / hop))
     n_span = 1 + ((span - 1) * hop + known["win_length"] - length) // step
     frames = np.arange(n_frames + 1) * hop
@@ -127,7 +133,9 @@ def weighted(waveform, n_frames, known):
     echo, begin, parts = (np.zeros(len(spectra), np.float32), np.zeros((len(spectra), delay), np.float32)), 0, []
     for start, stop, learned in runs(n_frames, span, known):
         kept, every = history(end[learned], n_span, MOST_CAUSAL if features["causal"] else MOST)
-        whitening, floor = noise_of(spectra[:, kept], features, every)
+        whitening, floor = noise_of(spectra[:, kept], features, every, diffuse)
+        below = quadratic(whitening, transform, bands, known)
+        below /= np.repeat([band.stop - band.start for band in bands], transform.shape[1])
         for k in range(start, stop, at_once):
             count = min(at_once, stop - k)
             heard = spectra[:, begin : end[k + count - 1]]
@@ -139,7 +147,10 @@ def weighted(waveform, n_frames, known):
             weight = np.maximum(0, 1 - floor_and_echo / np.maximum(power, 1e-30))
             white = white * np.sqrt(weight / np.maximum(power, 1e-30))[..., None]
             places = zip(first[k : k + count] - begin, end[k : k + count] - begin, strict=True)
-            parts += [of_frame(white[:, i:j], weight[:, i:j], whitening, transform, known) for i, j in places]
+            for i, j in places:
+                products = white[:, i:j].mT @ white[:, i:j].conj() / (j - i)
+                above = quadratic(products, transform, bands, known) / len(products)
+                parts.append(np.concatenate([above, below], axis=1))
             begin += keep
     return np.stack(parts)
 
@@ -166,7 +177,7 @@ def runs(n_frames, span, known):
         start = stop
 
 
-def noise_of(spectra, features, every):
+def noise_of(spectra, features, every, diffuse):
     """Return the whitening (n_freq, n_mics, n_mics) and floor (n_freq,) of snapshots (n_freq, n_snapshots, n_mics)."""
     heard = (spectra != 0).any(axis=(0, 2))
     if heard.any() and not heard.all():
@@ -181,6 +192,11 @@ def noise_of(spectra, features, every):
         level = np.trace(covariance, axis1=1, axis2=2).real[:, None, None] / len(unit)
         share = np.where(level > 1e-12 * max(power.mean(), 1e-30), count / (count + PSEUDO_SNAPSHOTS / every), 0.0)
         covariance = share * covariance / np.maximum(level, 1e-30) + (1 - share) * unit
+        # what rises above the noise comes back from everywhere
+        least, mean = (power * quiet).sum(axis=1) / quiet.sum(axis=1), power.mean(axis=1)
+        rise = np.maximum(mean - least, 0) / np.maximum(least, 1e-6 * mean + 1e-30 / len(unit))
+        reverberant = features["diffuse_factor"] * rise[:, None, None]
+        covariance = (covariance + reverberant * diffuse) / (1 + reverberant)
         inverse = np.linalg.inv((covariance + features["loading"] * unit).astype(np.complex64))
         whitening = inverse * (len(unit) / np.trace(inverse, axis1=1, axis2=2).real)[:, None, None]
         spectra = spectra[:, :: -(-spectra.shape[1] // MOST_FOR_FLOOR)]
@@ -188,17 +204,14 @@ def noise_of(spectra, features, every):
     return whitening, np.quantile(power, features["floor_quantile"], axis=1).astype(np.float32)
 
 
-def of_frame(white, weight, whitening, transform, known):
-    """Return the correlations of a frame from its snapshots: numerators beside denominators."""
+def quadratic(matrices, transform, bands, known):
+    """Return what steers to the sums of a^H S a of matrices S in each band, beside each other."""
     left, right = np.array(known["mic_pairs"]).T
-    share = weight.mean(axis=1) + LEAST_WEIGHT
-    sides = white.mT @ white.conj() / white.shape[1], (share / share.mean())[:, None, None] * whitening
-    columns = []
-    for quadratic in sides:
-        own = np.trace(quadratic, axis1=1, axis2=2).real.mean()
-        cross = (quadratic[:, left, right].T @ transform).real
-        columns.append((own + 2 * len(left) * cross) / len(whitening[0]))
-    return np.concatenate(columns, axis=1)
+    own = np.trace(matrices, axis1=1, axis2=2).real
+    columns = [
+        own[band].sum() + 2 * len(left) * (matrices[band][:, left, right].T @ transform[band]).real for band in bands
+    ]
+    return np.concatenate(columns, axis=1) / matrices.shape[1]
 
 
 def whitened_power(spectra, white):

@@ -229,7 +229,7 @@ def test_the_report_runs_in_one_command(benchmark_module, tmp_path, capsys):
     # nothing is faster than its floor, whatever the machine: the floor is a bound
     assert all(row["floor_s"] < row["processor_s"] for row in figures["methods"])
     assert all(row["floor_rtf"] < row["rtf_processor"] for row in figures["networks"])
-    assert 0 < figures["map_product_share"] < 1.5
+    assert 0 < figures["map_product_share"] < 30
     assert figures["simulation"][0]["relative_error"] < 0.02
     assert figures["live"][0]["method"] == "PhysicsVAETracker, shipped, causal"
     assert all(row["frame_s"] > 0 and row["rtf_processor"] > 0 for row in figures["live"])

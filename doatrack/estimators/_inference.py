@@ -13,8 +13,8 @@ from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.estimators._frame_source import HeardFrames, unit_rows
 from doatrack.estimators._pooled_weight import PooledWeight
 from doatrack.estimators._unpooling import Unpooling
-from doatrack.features import srp_map, steered_map
-from doatrack.features.constant_product import ConstantProduct
+from doatrack.features import numerators, srp_map, steered_map
+from doatrack.features.fine_steering import FineSteering
 from doatrack.networks import MapEncoder, PairEncoder, PairGeometry, PhysicsDecoder, delay_target, fill_pooling_windows
 from doatrack.networks.memory import Memory
 from doatrack.training import physics_loss, to_time_axis
@@ -35,7 +35,7 @@ class MapHead:
     encoder : MapEncoder
     decoder : PhysicsDecoder
     geometry : PairGeometry
-    steering : ConstantProduct
+    steering : FineSteering
         Of the geometry's steering matrix.
     maps : bool
         Whether log-likelihoods are wanted: given a scale, those of the map before the encoder corrects it (the encoder
@@ -55,7 +55,7 @@ class MapHead:
         encoder: MapEncoder,
         decoder: PhysicsDecoder,
         geometry: PairGeometry,
-        steering: ConstantProduct,
+        steering: FineSteering,
         *,
         maps: bool = False,
         only_maps: bool = False,
@@ -76,7 +76,7 @@ class MapHead:
             likelihood: Any = (self._map_scale * heard).numpy()  # type: ignore[operator]
             return [HeardFrames(np.full((len(heard), 3), np.nan), unknown, unknown, likelihood)]
         lags = self._geometry.lags
-        correction = self._encoder.correction_of(features[None, ..., : len(lags)], lags, self._memory)[0]
+        correction = self._encoder.correction_of(numerators(features[None], len(lags)), lags, self._memory)[0]
         logits = self._encoder.logits(heard, srp_map(correction, self._steering))
         posterior = GridPosterior(logits[None], self._geometry.directions, validate_args=False)
         concentration = posterior.tempered(MAP_TEMPERATURE).concentration[0]
@@ -134,7 +134,7 @@ class PairHead:
 
     def _answers(self, features: Tensor, *, last: bool) -> list[HeardFrames]:
         self._n_frames += len(features)
-        heard = features[..., : len(self._geometry.lags)]
+        heard = numerators(features, len(self._geometry.lags))
         hidden = self._stream.push(heard, last=last)
         if self._bound.wanted:
             self._unexplained.append(heard)
@@ -183,7 +183,7 @@ class _Bound:
         """Return the bound (1, n) of a posterior of that shape; NaN where it is not wanted."""
         if self._weights is None:
             return torch.full(posterior.batch_shape, torch.nan)
-        heard = gcc[None, ..., : len(self._geometry.lags)]
+        heard = numerators(gcc[None], len(self._geometry.lags))
         whole = fill_pooling_windows(heard, self._pooling)
         target = delay_target(to_time_axis(whole, posterior.batch_shape[1]), self._weights["gamma"])
         seeded = torch.Generator().manual_seed(0)  # a score must be repeatable

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from doatrack.estimators._task import Task
-from doatrack.features import FeatureStore, steered_map
+from doatrack.features import FeatureStore, numerators, steered_map
 from doatrack.networks import PairGeometry, PhysicsDecoder, fill_pooling_windows
 from doatrack.networks.precision import full_precision
 from doatrack.tracking import Transition, grid_smoother
@@ -97,7 +97,7 @@ class UnsupervisedTask(Task):
         with full_precision(gcc):
             terms = self._loss(
                 posterior,
-                gcc[..., : len(geometry.lags)],
+                numerators(gcc, len(geometry.lags)),
                 activity,
                 geometry,
                 gamma=gamma,

@@ -4,7 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack.audio.recordings import Recordings
-from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, srp_map, steered_map, steering_matrix
+from doatrack.features import (
+    FrameSettings,
+    GCCExtractor,
+    GCCFeatures,
+    numerators,
+    srp_map,
+    steered_map,
+    steering_matrix,
+)
 from doatrack.geometry import DirectionGrid, MicArray
 
 __all__ = ["coherent_share", "contradicts"]
@@ -13,6 +21,9 @@ _LOOKED_AT_S = 20.0
 _N_DIRECTIONS = 1024
 _LAG_STEP = 0.366
 _SAME_M = 1e-4
+_FEATURES = GCCFeatures(noise_quantile=0.3, loading=0.1, diffuse_factor=0.0, n_bands=1, reverberation_decay_s=0.05)
+"""Nothing that trusts the positions before they are compared."""
+
 _MARGIN = 0.97
 """Positions that are told are believed unless they explain less than this share of what the learned ones do. Errors
 of 3 mm on a robot head cost about 5 per cent; another array's positions half of it and more."""
@@ -62,15 +73,14 @@ def coherent_share(
         Means over frames, weighted by their reliable sound, of the whitened steered share: its maximum over directions,
         and its mean; 0 where there is no sound.
     """
-    extractor = GCCExtractor(array, frames, lag_step=_LAG_STEP, features=GCCFeatures(), speed_of_sound=speed_of_sound)
+    extractor = GCCExtractor(array, frames, lag_step=_LAG_STEP, features=_FEATURES, speed_of_sound=speed_of_sound)
     delays = extractor.tdoa_samples(DirectionGrid.quasi_uniform(_N_DIRECTIONS).directions)
     steering = steering_matrix(delays, extractor.lags)
     best, mean, weight = 0.0, 0.0, 0.0
     enough = round(_LOOKED_AT_S * frames.sample_rate / frames.hop_length)
     n_frames = 0
     for correlations in extractor.stream(recordings.blocks(index)):
-        numerator = correlations[..., : len(extractor.lags)].contiguous()
-        sound = srp_map(numerator, steering).mean(dim=-1).clamp_min(0.0)
+        sound = srp_map(numerators(correlations, len(extractor.lags)), steering).mean(dim=-1).clamp_min(0.0)
         share = steered_map(correlations, steering)
         best += float((share.amax(dim=-1) * sound).sum())
         mean += float((share.mean(dim=-1) * sound).sum())

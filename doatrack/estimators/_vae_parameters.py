@@ -7,7 +7,6 @@ from doatrack.estimators._encoders import ENCODERS, lag_settings
 from doatrack.estimators._source_learning import MIXTURE_KLS, SOURCE_LOSSES
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCExtractor, GCCFeatures
-from doatrack.features.constant_product import ConstantProduct
 from doatrack.networks import PairGeometry
 
 __all__ = ["VAETables", "check_vae_parameters"]
@@ -62,6 +61,6 @@ class VAETables:
             **lag_settings(tracker.encoder),
         )
         self.geometry = PairGeometry.of(self.extractor, tracker.grid_)
-        self.steering = ConstantProduct(self.geometry.steering())
+        self.steering = self.geometry.fine_steering()
         usual = _MAP_SCALE if self.extractor.features.weighting == "phat" else _WEIGHTED_MAP_SCALE
         self.map_scale = usual if tracker.map_scale is None else tracker.map_scale

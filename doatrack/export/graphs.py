@@ -17,7 +17,7 @@ from doatrack.estimators._supervised import LONGEST_VECTOR
 from doatrack.exceptions import InvalidInputError
 from doatrack.export._pooled import directions_at_frames, values_at_frames
 from doatrack.export._recurrent import ExportableGRU
-from doatrack.features import GCCExtractor, steered_map
+from doatrack.features import GCCExtractor, numerators, steered_map
 from doatrack.features.constant_product import ConstantProduct
 from doatrack.geometry import Ambiguity
 
@@ -126,7 +126,7 @@ class _MapGraph(ExportGraph):
 
     def forward(self, correlations: Tensor) -> tuple[Tensor, ...]:
         lags = self._geometry.lags
-        correction = self.encoder.correction_of(correlations[..., : len(lags)], lags)
+        correction = self.encoder.correction_of(numerators(correlations, len(lags)), lags)
         heard = _levelled_map(correlations, self._steering)
         logits = self.encoder.logits(heard, _levelled_map(correction, self._steering))
         posterior = GridPosterior(logits, self._geometry.directions, validate_args=False)
@@ -200,11 +200,18 @@ def _levelled_map(correlations: Tensor, steering: ConstantProduct) -> Tensor:
     The same in floating point; with eight bits a loud frame, or a numerator above its denominator, takes nothing
     away from the steps that the others have.
     """
-    parts = correlations.split(steering.n_in // correlations.shape[-2], dim=-1)
+    n_lags = steering.n_in // correlations.shape[-2]
+    parts = correlations.split(n_lags, dim=-1)
     levels = [part.abs().amax(dim=(-2, -1), keepdim=True).clamp_min(_SILENT) for part in parts]
-    levelled = torch.cat([part / level for part, level in zip(parts, levels, strict=True)], dim=-1)
-    level = levels[0] if len(parts) == 1 else levels[0] / levels[1]
-    return steered_map(levelled, steering) * level[..., 0]
+    levelled = [part / level for part, level in zip(parts, levels, strict=True)]
+    if len(parts) == 1:
+        return steered_map(levelled[0], steering) * levels[0][..., 0]
+    maps = []
+    for above in range(len(parts) // 2):
+        below = above + len(parts) // 2
+        band = steered_map(torch.cat([levelled[above], levelled[below]], dim=-1), steering)
+        maps.append(band * (levels[above] / levels[below])[..., 0])
+    return torch.stack(maps).sum(dim=0)
 
 
 class _OneSide(nn.Module):

@@ -14,7 +14,7 @@ from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.gcc_phat import gcc_phat, lag_axis, lag_transform, whiten
 from doatrack.features.likelihood import beam_power, explained_share, likelihood_gain
 from doatrack.features.rotational_invariance import robust_projection, shift_operator, shift_phase_rates
-from doatrack.features.srp_map import srp_map, steered_map, steering_matrix
+from doatrack.features.srp_map import numerators, srp_map, steered_map, steering_matrix
 from doatrack.features.stft import WINDOWS, analysis_window, frame_count, frame_times, stft
 from doatrack.features.store import FeatureStore
 from doatrack.features.stream import FeatureStream
@@ -42,6 +42,7 @@ __all__ = [
     "likelihood_gain",
     "music_spectrum",
     "normalise_spectrum",
+    "numerators",
     "robust_projection",
     "shift_operator",
     "shift_phase_rates",

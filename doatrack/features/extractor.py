@@ -53,7 +53,8 @@ class GCCExtractor:
         The array with its microphones in canonical order (by x, then y, then z) or as given; all pairs refer to it.
     mic_pairs : ndarray of shape (n_pairs, 2)
     n_columns : int
-        Values per frame and pair: one per lag, or two where correlations come with what they are divided by.
+        Values per frame and pair: one per lag, or two for each band where correlations come with what they are divided
+        by.
 
     Notes
     -----
@@ -93,8 +94,8 @@ class GCCExtractor:
         self._pair_weights = self._weights_of_pairs()
         self._weighted: WeightedGCC | None = None
         if self.features.weighting != "phat":
-            self._weighted = WeightedGCC(self.features, frames, self.lags, self.mic_pairs)
-        self.n_columns = len(self.lags) * (1 if self._weighted is None else 2)
+            self._weighted = WeightedGCC(self.features, frames, self.lags, self.array, speed_of_sound)
+        self.n_columns = len(self.lags) if self._weighted is None else self._weighted.n_columns
         self._window = analysis_window(frames.window, frames.win_length)
         band = self.features.freq_range_hz
         bins = None if band is None else band_bins(band, frames.win_length, frames.sample_rate)

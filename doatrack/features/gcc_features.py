@@ -33,8 +33,14 @@ class GCCFeatures:
         a quarter of their length.
     noise_quantile : float
         Share of the snapshots of each frequency that are taken as noise, the quietest.
+    diffuse_factor : float
+        How much of the sound that rises above the noise is taken to come back from everywhere, as reverberation does.
+        Its coherence, known from the positions, is added to the noise covariance.
     loading : float
-        Added to the noise covariance, whose mean eigenvalue is 1: the smaller, the deeper the nulls.
+        Added to the noise covariance, whose mean eigenvalue is 1: the smaller, the deeper the nulls, and the more the
+        positions are trusted.
+    n_bands : int
+        Bands of frequencies, the higher the wider, each of which is divided by its own denominator ("whitened").
     floor_factor, floor_quantile : float
         A snapshot weighs max(0, 1 - floor_factor * floor / power - ...), the floor being this quantile of its
         frequency's power over time.
@@ -76,13 +82,15 @@ class GCCFeatures:
     average_frames: int = 1
     pair_weighting: Literal["uniform", "baseline"] = "uniform"
     snapshot_length: int | None = None
-    noise_quantile: float = 0.3
-    loading: float = 0.1
+    noise_quantile: float = 0.6
+    diffuse_factor: float = 0.08
+    loading: float = 0.02
+    n_bands: int = 4
     floor_factor: float = 0.7
     floor_quantile: float = 0.2
     reverberation_factor: float = 1.0
     reverberation_delay_s: float = 0.016
-    reverberation_decay_s: float = 0.05
+    reverberation_decay_s: float = 0.03
     statistics_s: float = 20.0
     causal: bool = False
 
@@ -103,7 +111,8 @@ class GCCFeatures:
         for name in ("noise_quantile", "floor_quantile"):
             check_real(name, getattr(self, name), 0.0, 1.0, exclusive_minimum=True)
         check_real("loading", self.loading, 0.0, exclusive_minimum=True)
-        for name in ("floor_factor", "reverberation_factor"):
+        check_int("n_bands", self.n_bands, 1)
+        for name in ("diffuse_factor", "floor_factor", "reverberation_factor"):
             check_real(name, getattr(self, name), 0.0)
         for name in ("reverberation_delay_s", "reverberation_decay_s", "statistics_s"):
             check_real(name, getattr(self, name), 0.0, exclusive_minimum=True)

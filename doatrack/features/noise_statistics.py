@@ -6,7 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["lower_quantile", "noise_covariance", "reliability", "snapshot_power", "whitening_matrix"]
+__all__ = [
+    "lower_quantile",
+    "noise_covariance",
+    "reliability",
+    "rise_above",
+    "snapshot_power",
+    "whitening_matrix",
+]
 
 _PSEUDO_SNAPSHOTS = 8.0  # of white noise, so that few quiet snapshots do not null the source itself
 
@@ -140,6 +147,32 @@ def _rows(spectra: Tensor, places: Tensor) -> Tensor:
 def _gram(spectra: Tensor) -> Tensor:
     """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics)."""
     return torch.bmm(spectra.mH, spectra).mT
+
+
+def rise_above(power: Tensor, quantile: float) -> Tensor:
+    """Return how far the mean power of each frequency is above that of its quietest snapshots, relative to these.
+
+    Parameters
+    ----------
+    power : Tensor of shape (n_freq, n_snapshots)
+    quantile : float
+        Share of the snapshots that count as noise.
+
+    Returns
+    -------
+    Tensor of shape (n_freq,)
+        From 0; 0 also where there is nothing at all.
+
+    Examples
+    --------
+    >>> rise_above(torch.tensor([[4.0, 1.0, 1.0, 6.0], [0.0, 0.0, 0.0, 0.0]]), 0.5)
+    tensor([2., 0.])
+    """
+    (limit,) = _ordered(power, math.floor(quantile * (power.shape[1] - 1)))
+    quiet = power <= limit[:, None]
+    least = (power * quiet).sum(dim=1) / quiet.sum(dim=1)
+    mean = power.mean(dim=1)
+    return ((mean - least) / least.clamp_min(1e-6 * mean + 1e-30)).clamp_min(0.0)
 
 
 def whitening_matrix(covariance: Tensor, loading: float) -> Tensor:

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from doatrack.features.constant_product import ConstantProduct
+from doatrack.features.fine_steering import FineSteering
 
-__all__ = ["srp_map", "steered_correlation", "steering_matrix"]
+__all__ = ["numerators", "srp_map", "steered_correlation", "steering_matrix"]
 
 
 def steering_matrix(tdoa_samples: Tensor, lags: Tensor) -> Tensor:
@@ -38,13 +39,13 @@ def steering_matrix(tdoa_samples: Tensor, lags: Tensor) -> Tensor:
     return matrix.flatten(0, 1) / n_pairs
 
 
-def srp_map(gcc: Tensor, steering: Tensor | ConstantProduct) -> Tensor:
+def srp_map(gcc: Tensor, steering: Tensor | ConstantProduct | FineSteering) -> Tensor:
     """Return the steered response power map, the mean over pairs, as one matrix product.
 
     Parameters
     ----------
     gcc : Tensor of shape (..., n_pairs, n_lags)
-    steering : Tensor of shape (n_pairs * n_lags, n_directions), or the ConstantProduct of it
+    steering : Tensor of shape (n_pairs * n_lags, n_directions), or a product with it: `ConstantProduct`, `FineSteering`
 
     Returns
     -------
@@ -63,7 +64,7 @@ def srp_map(gcc: Tensor, steering: Tensor | ConstantProduct) -> Tensor:
     tensor([0.2000, 0.9000])
     """
     flat = gcc.flatten(-2)
-    return steering(flat) if isinstance(steering, ConstantProduct) else flat @ steering
+    return flat @ steering if isinstance(steering, Tensor) else steering(flat)
 
 
 def steered_correlation(gcc: Tensor, lags: Tensor, tdoa_samples: Tensor) -> Tensor:
@@ -94,18 +95,20 @@ def steered_correlation(gcc: Tensor, lags: Tensor, tdoa_samples: Tensor) -> Tens
     return ((1 - share) * below + share * above).mean(dim=(-2, -1))
 
 
-def steered_map(correlations: Tensor, steering: Tensor | ConstantProduct) -> Tensor:
+def steered_map(correlations: Tensor, steering: Tensor | ConstantProduct | FineSteering) -> Tensor:
     """Return the map of correlations that may come with what their steered sum is divided by.
 
     Parameters
     ----------
     correlations : Tensor of shape (..., n_pairs, n_columns)
-        One column per lag (`srp_map`), or two, numerators before denominators, as `WeightedGCC` gives them.
-    steering : Tensor of shape (n_pairs * n_lags, n_directions), or the ConstantProduct of it
+        One column per lag (`srp_map`), or two for each band of frequencies: the numerators of all bands, then their
+        denominators, as `WeightedGCC` gives them.
+    steering : Tensor of shape (n_pairs * n_lags, n_directions), or a product with it: `ConstantProduct`, `FineSteering`
 
     Returns
     -------
     Tensor of shape (..., n_directions)
+        The sum over bands of what each one's division gives.
 
     Examples
     --------
@@ -113,12 +116,33 @@ def steered_map(correlations: Tensor, steering: Tensor | ConstantProduct) -> Ten
     >>> steered_map(torch.tensor([[0.0, 0.2, 0.9, 1.0, 0.5, 1.0]]), steering)
     tensor([0.4000, 0.9000])
     """
-    n_rows = steering.n_in if isinstance(steering, ConstantProduct) else len(steering)
-    n_lags = n_rows // correlations.shape[-2]
-    if correlations.shape[-1] == n_lags:
+    n_rows = len(steering) if isinstance(steering, Tensor) else steering.n_in
+    *front, n_pairs, n_columns = correlations.shape
+    n_lags = n_rows // n_pairs
+    if n_columns == n_lags:
         return srp_map(correlations, steering)
-    *front, n_pairs, _ = correlations.shape
-    halves = correlations.view(*front, n_pairs, 2, n_lags).movedim(-2, 0).reshape(2, *front, n_rows)
-    above, below = steering(halves) if isinstance(steering, ConstantProduct) else halves @ steering
-    least = 1e-4 * torch.linalg.vector_norm(halves[1], ord=torch.inf, dim=-1, keepdim=True) + 1e-9
-    return above / torch.maximum(below, least)
+    parts = correlations.unflatten(-1, (2, -1, n_lags)).movedim(-4, -2).reshape(*front, 2, -1, n_rows)
+    sums = parts @ steering if isinstance(steering, Tensor) else steering(parts)
+    above, below = sums.unbind(dim=-3)
+    level = torch.linalg.vector_norm(parts.select(-3, 1), ord=torch.inf, dim=-1, keepdim=True)
+    return (above / torch.maximum(below, 1e-4 * level + 1e-9)).sum(dim=-2)
+
+
+def numerators(correlations: Tensor, n_lags: int) -> Tensor:
+    """Return what is steered of all bands together, without what it is divided by, (..., n_pairs, n_lags).
+
+    Parameters
+    ----------
+    correlations : Tensor of shape (..., n_pairs, n_columns)
+        As `steered_map` takes them.
+    n_lags : int
+
+    Examples
+    --------
+    >>> numerators(torch.tensor([[1.0, 2.0, 10.0, 20.0, 0.5, 0.5, 0.5, 0.5]]), n_lags=2)
+    tensor([[11., 22.]])
+    """
+    n_columns = correlations.shape[-1]
+    if n_columns == n_lags:
+        return correlations
+    return correlations[..., : n_columns // 2].unflatten(-1, (-1, n_lags)).sum(dim=-2)

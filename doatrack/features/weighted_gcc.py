@@ -2,36 +2,40 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.lag_correlator import BlockLagSums
 from doatrack.features.noise_statistics import (
     lower_quantile,
     noise_covariance,
     reliability,
+    rise_above,
     snapshot_power,
     whitening_matrix,
 )
 from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
+from doatrack.geometry import SPEED_OF_SOUND, MicArray
 
 __all__ = ["NoiseModel", "WeightedGCC"]
 
 _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
-_LEAST_WEIGHT = 1e-3
 _SNAPSHOTS_AT_ONCE = 13
 _MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
 _MOST_TOGETHER = 4
 _MOST_TURNED = 0.06
 """Cross-spectra of so many neighbouring frequencies are summed before they are turned to the lags, as their middle, if
 that turns none by more radians too much or too little at the longest lag."""
+_WIDENING = 1.5
+"""Bands end at this power of equal steps."""
 _FREQUENCIES_AT_ONCE = 128
 """Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
 
@@ -66,27 +70,36 @@ class WeightedGCC:
     frames : FrameSettings
     lags : Tensor of shape (n_lags,)
         In samples.
-    mic_pairs : ndarray of shape (n_pairs, 2)
+    array : MicArray
+        Its microphones are the channels, in this order.
+    speed_of_sound : float
+        In m/s.
 
     Notes
     -----
-    Its correlations (n_frames, n_pairs, 2 n_lags) hold, side by side, the numerator and the denominator of the steered
-    share; `steered_map` divides their steered sums. The power of the single microphones, the same for all
-    directions, is spread over the pairs.
+    Its correlations (n_frames, n_pairs, 2 n_bands n_lags) hold, side by side, the numerators of the steered share, band
+    by band, and the denominators; `steered_map` divides their steered sums. The power of the single microphones, the
+    same for all directions, is spread over the pairs.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from doatrack.features import FrameSettings
-    >>> pairs = np.array([[0, 1], [0, 2], [1, 2]])
-    >>> weighted = WeightedGCC(GCCFeatures(), FrameSettings(), torch.arange(-3.0, 4.0), pairs)
-    >>> noise = torch.randn(3, 4096, generator=torch.Generator().manual_seed(0))
+    >>> array = MicArray.from_preset("tetrahedron_4")
+    >>> weighted = WeightedGCC(GCCFeatures(n_bands=3), FrameSettings(), torch.arange(-3.0, 4.0), array)
+    >>> noise = torch.randn(4, 4096, generator=torch.Generator().manual_seed(0))
     >>> spectra = weighted.spectra(noise)
     >>> weighted(spectra, weighted.learn(spectra), [(0, 13)])[0].shape
-    torch.Size([1, 3, 14])
+    torch.Size([1, 6, 42])
     """
 
-    def __init__(self, settings: GCCFeatures, frames: Any, lags: Tensor, mic_pairs: NDArray[Any]) -> None:
+    def __init__(
+        self,
+        settings: GCCFeatures,
+        frames: Any,
+        lags: Tensor,
+        array: MicArray,
+        speed_of_sound: float = SPEED_OF_SOUND,
+    ) -> None:
         self.settings, self.frames = settings, frames
         self.length = settings.snapshot_length or max(16, frames.win_length // 4)
         self.length = min(self.length, frames.win_length)
@@ -97,12 +110,22 @@ class WeightedGCC:
         bins = band_bins(band, self.length, rate)
         self._together = _together(lags, self.length, bins.stop - bins.start)
         self._bins = slice(bins.start, bins.stop - (bins.stop - bins.start) % self._together)
-        self._lag_sums = BlockLagSums(lags, self.length, self._bins, self._together)
-        first, second = torch.as_tensor(mic_pairs).unbind(dim=1)
-        self._n_mics = int(second.max()) + 1
+        n_sums = (self._bins.stop - self._bins.start) // self._together
+        # without whitening all denominators are alike
+        self._bands = _bands(n_sums, settings.n_bands if settings.weighting == "whitened" else 1)
+        self.n_columns = 2 * len(self._bands) * len(lags)
+        self._lag_sums = [
+            BlockLagSums(lags, self.length, _bins_of(band, self._bins.start, self._together), self._together)
+            for band in self._bands
+        ]
+        first, second = torch.as_tensor(array.mic_pairs).unbind(dim=1)
+        self._n_mics, self._n_pairs = array.n_mics, len(first)
         # where a pair's real and imaginary part stand among those of all products of two microphones
         self._places, self._turned = (_parts(a * self._n_mics + b) for a, b in ((first, second), (second, first)))
-        self._known: tuple[Tensor, Tensor, Tensor] | None = None  # the last noise model's
+        positions = torch.as_tensor(array.positions)
+        frequency = torch.arange(self._bins.start, self._bins.stop, dtype=torch.float64) * rate / self.length
+        self._diffuse = diffuse_coherence(torch.cdist(positions, positions) / speed_of_sound, frequency).float()
+        self._known: tuple[Tensor, Tensor] | None = None  # the last noise model's denominators
         step = self.hop / rate
         self._delay = max(1, round(settings.reverberation_delay_s / step))
         self._decay = math.exp(-step / settings.reverberation_decay_s)
@@ -150,25 +173,30 @@ class WeightedGCC:
         heard = (power > 0).any(dim=0)
         if heard.any() and not heard.all():
             spectra, power = spectra[:, heard], power[:, heard]
-        groups = zip(spectra.split(_FREQUENCIES_AT_ONCE), power.split(_FREQUENCIES_AT_ONCE), strict=True)
-        parts = [self._learn(*group, every) for group in groups]
+        groups = (part.split(_FREQUENCIES_AT_ONCE) for part in (spectra, power, self._diffuse))
+        parts = [self._learn(some, level, diffuse, every) for some, level, diffuse in zip(*groups, strict=True)]
         return NoiseModel(torch.cat([p.whitening for p in parts]), torch.cat([p.floor for p in parts]))
 
-    def _learn(self, spectra: Tensor, power: Tensor, every: int) -> NoiseModel:
+    def _learn(self, spectra: Tensor, power: Tensor, diffuse: Tensor, every: int) -> NoiseModel:
         n_freq, _, n_mics = spectra.shape
-        if self.settings.weighting == "whitened":
-            covariance = noise_covariance(spectra, self.settings.noise_quantile, power, every)
-            whitening = whitening_matrix(covariance, self.settings.loading)
+        settings = self.settings
+        if settings.weighting == "whitened":
+            covariance = noise_covariance(spectra, settings.noise_quantile, power, every)
+            if settings.diffuse_factor > 0:
+                level = settings.diffuse_factor * rise_above(power, settings.noise_quantile)
+                diffuse = diffuse.to(level.device)
+                covariance = (covariance + level[:, None, None] * diffuse) / (1 + level)[:, None, None]
+            whitening = whitening_matrix(covariance, settings.loading)
             some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)]
             power = _whitened_power(some, _whitened(some, whitening))
         else:
             whitening = torch.eye(n_mics, dtype=spectra.dtype, device=spectra.device).expand(n_freq, -1, -1)
-        return NoiseModel(whitening, lower_quantile(power, self.settings.floor_quantile))
+        return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile))
 
     def __call__(
         self, spectra: Tensor, noise: NoiseModel, frames: list[tuple[int, int]], echo: Echo | None = None, keep: int = 0
     ) -> tuple[Tensor, Echo]:
-        """Return the correlations (n_frames, n_pairs, 2 n_lags) of frames, and what goes on to sound after them.
+        """Return the correlations (n_frames, n_pairs, n_columns) of frames, and what goes on to sound after them.
 
         Parameters
         ----------
@@ -189,49 +217,62 @@ class WeightedGCC:
         floor = settings.floor_factor * noise.floor[:, None]
         weight = reliability(power, floor, settings.reverberation_factor * expected)
         scale = weight / power.clamp_min(1e-30)
-        found = white.real.new_empty(len(frames), len(self._places) // 2, 2 * self._lag_sums.n_lags)
+        below = self._denominators(noise.whitening)
+        found = white.real.new_empty(len(frames), self._n_pairs, self.n_columns)
+        found[..., self.n_columns // 2 :] = below
         for row, (a, b) in zip(found, frames, strict=True):
             of_frame = white[:, a:b].contiguous()
-            scaled = _conjugate(of_frame, scale[:, a:b])
-            self._correlate(of_frame, scaled, weight[:, a:b].mean(dim=1), noise.whitening, out=row)
+            self._numerators(of_frame, _conjugate(of_frame, scale[:, a:b]), out=row[:, : self.n_columns // 2])
         return found, after
 
-    def _correlate(self, white: Tensor, scaled: Tensor, weight: Tensor, whitening: Tensor, out: Tensor) -> None:
-        """Write the correlations (n_pairs, 2 n_lags) of one frame.
-
-        The steered sum of the first half is a^H C a of the mean C of s y y^H, that of the second a^H Q a of
-        frequencies as weighted.
-        """
+    def _numerators(self, white: Tensor, scaled: Tensor, out: Tensor) -> None:
+        """Write what steers to a^H C a of a frame's mean C of s y y^H, band by band, (n_pairs, n_bands n_lags)."""
         n_freq, n_snapshots, n_mics = white.shape
-        n_pairs, n_lags, n_together = len(self._places) // 2, self._lag_sums.n_lags, self._together
         # the transpose of C, of some frequencies at a time
-        rows = (-1, n_together * n_snapshots, n_mics)
+        rows = (-1, self._together * n_snapshots, n_mics)
         sums = torch.bmm(scaled.view(rows).mT, white.view(rows))
-        traces = torch.view_as_real(sums).flatten(1)[:, :: 2 * (n_mics + 1)]
-        # frames without weight keep a denominator
-        share = weight + _LEAST_WEIGHT
-        share = share / share.mean()
-        pairs, trace = self._parts_of(whitening)
-        below = torch.bmm(share.view(-1, 1, n_together), pairs.view(-1, n_together, 2 * n_pairs))
-        halves = [half.view(-1, 2, n_pairs) for half in (_chosen(sums, self._turned), below)]
-        above, below = self._lag_sums(torch.cat(halves, dim=2).flatten(1)).chunk(2)
-        count = n_snapshots * n_mics
-        torch.add(traces.sum() / (n_freq * count), above, alpha=2 * n_pairs / count, out=out[:, :n_lags])
-        own = torch.dot(share, trace) / (n_freq * n_mics)
-        torch.add(own, below, alpha=2 * n_pairs / n_mics, out=out[:, n_lags:])
+        traces = torch.view_as_real(sums).flatten(1)[:, :: 2 * (n_mics + 1)].sum(dim=1)
+        self._steerable(_chosen(sums, self._turned), traces, n_freq * n_snapshots, out)
 
-    def _parts_of(self, whitening: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the parts of pairs (n_freq, 2 n_pairs) and the traces (n_freq,) of a noise model's matrices."""
+    def _denominators(self, whitening: Tensor) -> Tensor:
+        """Return what steers to the mean of a^H Q a in each band, (n_pairs, n_bands n_lags)."""
         if self._known is None or self._known[0] is not whitening:
-            traces = whitening.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1)
-            self._known = whitening, _chosen(whitening.contiguous(), self._places), traces
-        return self._known[1:]
+            together = self._together
+            sums = whitening.unflatten(0, (-1, together)).sum(dim=1)
+            traces = sums.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1)
+            found = traces.new_empty(self._n_pairs, self.n_columns // 2)
+            self._steerable(_chosen(sums, self._places), traces, len(whitening), found)
+            shares = torch.tensor([(band.stop - band.start) / len(sums) for band in self._bands])
+            found.unflatten(1, (len(shares), -1)).div_(shares[:, None].to(found.device))
+            self._known = whitening, found
+        return self._known[1]
+
+    def _steerable(self, parts: Tensor, traces: Tensor, count: int, out: Tensor) -> None:
+        """Write correlations whose steered sum over pairs is a^H S a / (n_mics count), S summed over each band.
+
+        Of the parts of pairs (n_sums, 2 n_pairs) and traces (n_sums,) of matrices S.
+        """
+        columns = out.chunk(len(self._bands), dim=1)
+        for band, lag_sums, column in zip(self._bands, self._lag_sums, columns, strict=True):
+            per_band = (band.stop - band.start) * self._together / (count * self._n_mics)
+            own = traces[band].sum() / (count * self._n_mics)
+            torch.add(own, lag_sums(parts[band]), alpha=2 * self._n_pairs * per_band, out=column)
 
 
 def _together(lags: Tensor, n_fft: int, n_freq: int) -> int:
     """Return how many neighbouring frequencies can be turned as one."""
     half = n_fft * _MOST_TURNED / (2 * math.pi * float(lags.abs().max().clamp_min(1e-9)))
     return max(1, min(_MOST_TOGETHER, n_freq, math.floor(2 * half + 1)))
+
+
+def _bands(n_sums: int, n_bands: int) -> list[slice]:
+    """Return so many runs, or fewer if there are not enough for them: wider ones at higher frequencies."""
+    edges = sorted({0, *(round(n_sums * (k / n_bands) ** _WIDENING) for k in range(1, n_bands + 1))})
+    return [slice(low, high) for low, high in itertools.pairwise(edges)]
+
+
+def _bins_of(band: slice, first: int, together: int) -> slice:
+    return slice(first + band.start * together, first + band.stop * together)
 
 
 def _parts(places: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ _REFRESH_S = 5.0
 _REFRESH_SHARE = 0.5
 """When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
 sound; the first frames one by one."""
-_MOST, _MOST_CAUSAL = 640, 320
+_MOST, _MOST_CAUSAL = 640, 160
 """Snapshots of a span that noise is learned from. They overlap by three quarters, and neighbours tell nearly the same;
 the causal model is learned again and again, and time counts."""
 _FRAMES_AT_ONCE = 8
@@ -49,11 +49,12 @@ class WeightedStream(FeatureStream):
     Examples
     --------
     >>> from doatrack.features import FrameSettings, GCCFeatures
-    >>> pairs = np.array([[0, 1]])
-    >>> weighted = WeightedGCC(GCCFeatures(), FrameSettings(), torch.arange(-3.0, 4.0), pairs)
+    >>> from doatrack.geometry import MicArray
+    >>> array = MicArray([[0.0, 0.05, 0.0], [0.0, -0.05, 0.0]])
+    >>> weighted = WeightedGCC(GCCFeatures(n_bands=2), FrameSettings(), torch.arange(-3.0, 4.0), array)
     >>> noise = np.random.default_rng(0).normal(size=(2, 16000)).astype(np.float32)
     >>> [tuple(part.shape) for part in WeightedStream(weighted, np.arange(2), [noise])]
-    [(4, 1, 14)]
+    [(4, 1, 28)]
     """
 
     def __init__(

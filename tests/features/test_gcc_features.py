@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV
 
 from doatrack import SRPPHAT, load
 from doatrack.exceptions import InvalidInputError
-from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, stft
+from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, steered_map, stft
 from doatrack.features.stft import band_bins
 from doatrack.geometry import MicArray
 from doatrack.tracking import MotionModel
@@ -37,8 +37,10 @@ OTHER = {
     "average_frames": 3,
     "pair_weighting": "baseline",
     "snapshot_length": 128,
-    "noise_quantile": 0.6,
+    "noise_quantile": 0.3,
+    "diffuse_factor": 1.0,
     "loading": 1.0,
+    "n_bands": 2,
     "floor_factor": 3.0,
     "floor_quantile": 0.8,
     "reverberation_factor": 0.3,
@@ -57,7 +59,8 @@ def test_the_test_of_sensitivity_knows_every_setting():
 def test_every_setting_changes_the_features(name):
     usual, other = GCCFeatures(), GCCFeatures(**{name: OTHER[name]})
     assert getattr(usual, name) != OTHER[name]
-    one, two = gcc(usual), gcc(other)
+    steering = torch.rand(6 * 23, 40, generator=torch.Generator().manual_seed(0))
+    one, two = (steered_map(gcc(features), steering) for features in (usual, other))
     assert one.shape == two.shape
     assert (one - two).abs().max() > 1e-3 * one.abs().max()
 
@@ -71,7 +74,8 @@ def test_plain_correlations_take_what_makes_sense_for_them(name):
 def test_the_default_of_the_extractor_is_the_paper():
     plain = GCCExtractor(ARRAY, FRAMES, lag_step=0.5).gcc(bursts())
     assert torch.equal(plain, gcc(GCCFeatures.of("phat")))
-    assert plain.shape[-1] * 2 == gcc(GCCFeatures()).shape[-1]
+    assert plain.shape[-1] * 2 == gcc(GCCFeatures(n_bands=1)).shape[-1]
+    assert plain.shape[-1] * 6 == gcc(GCCFeatures(n_bands=3)).shape[-1]
 
 
 def test_averaging_is_the_mean_of_the_last_frames_whatever_the_blocks():
@@ -146,6 +150,8 @@ BAD = {
     "noise_quantile": (0.0, r"noise_quantile must be above 0 and at most 1, got 0"),
     "floor_quantile": (1.5, r"floor_quantile must be above 0 and at most 1, got 1.5"),
     "loading": (0.0, r"loading must be above 0, got 0"),
+    "diffuse_factor": (-0.1, r"diffuse_factor must be at least 0, got -0.1"),
+    "n_bands": (0, r"n_bands must be at least 1, got 0"),
     "floor_factor": (-1.0, r"floor_factor must be at least 0, got -1"),
     "reverberation_factor": (-0.5, r"reverberation_factor must be at least 0, got -0.5"),
     "reverberation_delay_s": (0.0, r"reverberation_delay_s must be above 0, got 0"),

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -45,7 +47,7 @@ def weighted_map(weighted, spectra, noise, n_frames=2) -> torch.Tensor:
 def weighted():
     # nothing is taken off the weights: what is left is the steered share itself
     settings = GCCFeatures(floor_factor=0.0, reverberation_factor=0.0)
-    return WeightedGCC(settings, FRAMES, LAGS, PAIRS)
+    return WeightedGCC(settings, FRAMES, LAGS, ARRAY)
 
 
 def test_the_correlations_are_the_steered_share_written_out(weighted):
@@ -103,8 +105,8 @@ def test_a_plane_wave_alone_peaks_at_its_direction_with_its_weight_for_any_white
 def test_the_peak_of_a_plane_wave_is_its_mean_weight():
     """The floor takes its share off the weight, and off the map."""
     wave = plane_wave(GRID.directions[3], np.random.default_rng(0).normal(size=6000))
-    plain = WeightedGCC(GCCFeatures(floor_factor=0.0, reverberation_factor=0.0), FRAMES, LAGS, PAIRS)
-    floored = WeightedGCC(GCCFeatures(floor_factor=1.0, reverberation_factor=0.0), FRAMES, LAGS, PAIRS)
+    plain = WeightedGCC(GCCFeatures(floor_factor=0.0, reverberation_factor=0.0), FRAMES, LAGS, ARRAY)
+    floored = WeightedGCC(GCCFeatures(floor_factor=1.0, reverberation_factor=0.0), FRAMES, LAGS, ARRAY)
     spectra = plain.spectra(torch.from_numpy(wave.astype(np.float32)))
     unit = torch.eye(5, dtype=torch.complex64).expand(len(spectra), -1, -1)
     power = spectra.abs().square().sum(dim=-1)
@@ -225,7 +227,7 @@ def test_frames_that_do_not_lie_on_the_grid_of_snapshots(scene, win, hop, causal
 def test_snapshots_lie_within_their_frame():
     for win, hop, length in ((512, 300, None), (1024, 701, 200), (2048, 1536, 2048)):
         frames = FrameSettings(win_length=win, hop_length=hop)
-        weighted = WeightedGCC(GCCFeatures(snapshot_length=length), frames, LAGS, PAIRS)
+        weighted = WeightedGCC(GCCFeatures(snapshot_length=length), frames, LAGS, ARRAY)
         n_samples = 10 * hop + win
         first, last = torch.tensor(frame_ranges(weighted, 11)).T
         assert last[-1] <= weighted.n_snapshots(n_samples)
@@ -240,7 +242,7 @@ def test_snapshots_lie_within_their_frame():
 def test_the_real_products_are_the_complex_formulae_in_double_precision(weighting):
     """Noise model and correlations written out: covariance of the quiet, its inverse, weights, sums over frames."""
     settings = GCCFeatures(weighting=weighting, reverberation_factor=0.0)
-    weighted = WeightedGCC(settings, FRAMES, LAGS, PAIRS)
+    weighted = WeightedGCC(settings, FRAMES, LAGS, ARRAY)
     rng = np.random.default_rng(2)
     gate = 0.2 + (np.arange(9000) % 3000 < 1500)
     spectra = weighted.spectra(torch.from_numpy((gate * rng.normal(size=(5, 9000))).astype(np.float32)))
@@ -248,13 +250,19 @@ def test_the_real_products_are_the_complex_formulae_in_double_precision(weightin
     x = spectra.to(torch.complex128).numpy()
     n_freq, _, n_mics = x.shape
     Q = np.repeat(np.eye(n_mics)[None], n_freq, axis=0).astype(complex)
+    frequency = np.arange(257)[weighted._bins]
     power = (np.abs(x) ** 2).sum(axis=-1)
     if weighting == "whitened":
         quiet = power <= np.quantile(power, settings.noise_quantile, axis=1, keepdims=True)
         N = np.einsum("ft,ftm,ftn->fmn", quiet, x, x.conj()) / quiet.sum(axis=1)[:, None, None]
         N *= n_mics / np.einsum("fmm->f", N)[:, None, None]
         share = (quiet.sum(axis=1) / (quiet.sum(axis=1) + 8))[:, None, None]
-        Q = np.linalg.inv(share * N + (1 - share) * np.eye(n_mics) + settings.loading * np.eye(n_mics))
+        N = share * N + (1 - share) * np.eye(n_mics)
+        least = (quiet * power).sum(axis=1) / quiet.sum(axis=1)
+        level = settings.diffuse_factor * (power.mean(axis=1) / least - 1)[:, None, None]
+        apart = np.linalg.norm(ARRAY.positions[:, None] - ARRAY.positions, axis=-1)
+        N = (N + level * np.sinc(2 * (frequency * RATE / 512)[:, None, None] * apart / 343)) / (1 + level)
+        Q = np.linalg.inv(N + settings.loading * np.eye(n_mics))
         Q *= n_mics / np.einsum("fmm->f", Q)[:, None, None]
         power = np.einsum("ftm,fmn,ftn->ft", x.conj(), Q, x).real
     floor = np.quantile(power, settings.floor_quantile, axis=1)
@@ -265,15 +273,49 @@ def test_the_real_products_are_the_complex_formulae_in_double_precision(weightin
     weight = np.maximum(1 - settings.floor_factor * floor[:, None] / power, 0)[:, second]
     y = np.einsum("fmn,ftn->ftm", Q, x)[:, second]
     C = np.einsum("ft,ftm,ftn->fmn", weight / power[:, second], y, y.conj()) / 13
-    share = weight.mean(axis=1) + 1e-3
-    below = (share / share.mean())[:, None, None] * Q
-    frequency = np.arange(257)[weighted._bins].reshape(-1, weighted._together)
     # neighbours are turned as their middle
-    frequency = np.broadcast_to(frequency.mean(axis=1, keepdims=True), frequency.shape).flatten()
+    together = weighted._together
+    frequency = np.repeat(frequency.reshape(-1, together).mean(axis=1), together)
     turn = np.exp(2j * np.pi / 512 * frequency[:, None] * LAGS.double().numpy())
-    found = weighted(spectra, noise, frame_ranges(weighted, 2))[0][1].numpy()
-    for half, matrices in zip(np.split(found, 2, axis=-1), (C, below), strict=True):
-        own = np.einsum("fmm->f", matrices).real.mean()
-        cross = (matrices[:, PAIRS[:, 0], PAIRS[:, 1], None] * turn[:, None]).real.mean(axis=0)
-        expected = (own + 2 * len(PAIRS) * cross) / n_mics
-        assert np.abs(half - expected).max() < 1e-5 * np.abs(expected).max()
+    found = np.split(weighted(spectra, noise, frame_ranges(weighted, 2))[0][1].numpy(), 2, axis=-1)
+    n_bands = settings.n_bands if weighting == "whitened" else 1
+    for half, matrices, per_band in zip(found, (C, Q), (False, True), strict=True):
+        for band, columns in zip(weighted._bands, np.split(half, n_bands, axis=-1), strict=True):
+            some = slice(band.start * together, band.stop * together)
+            count = (some.stop - some.start) if per_band else n_freq
+            own = np.einsum("fmm->", matrices[some]).real / count
+            pairs = matrices[some, PAIRS[:, 0], PAIRS[:, 1], None]
+            cross = (pairs * turn[some, None]).real.sum(axis=0) / count
+            expected = (own + 2 * len(PAIRS) * cross) / n_mics
+            assert np.abs(columns - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_bands_cover_all_frequencies_and_a_wave_keeps_its_weight():
+    """Of a plane wave each band explains its own part."""
+    wave = plane_wave(GRID.directions[3], np.random.default_rng(0).normal(size=4000))
+    for n_bands in (1, 3, 1000):
+        settings = GCCFeatures(floor_factor=0.0, reverberation_factor=0.0, n_bands=n_bands)
+        weighted = WeightedGCC(settings, FRAMES, LAGS, ARRAY)
+        assert weighted._bands[0].start == 0
+        assert all(one.stop == other.start < other.stop for one, other in itertools.pairwise(weighted._bands))
+        assert weighted._bands[-1].stop * weighted._together == weighted._bins.stop - weighted._bins.start
+        spectra = weighted.spectra(torch.from_numpy(wave.astype(np.float32)))
+        noise = NoiseModel(random_whitening(len(spectra), 5), torch.zeros(len(spectra)))
+        found = weighted_map(weighted, spectra, noise, 1)[0]
+        assert int(found.argmax()) == 3
+        assert found.max() == pytest.approx(1.0, abs=0.03)
+
+
+def test_reverberation_is_taken_for_noise_from_everywhere():
+    """Noise of sensors alone leaves neighbours at low frequencies as they are; beside speech they are told apart."""
+    rng = np.random.default_rng(4)
+    gate = np.arange(32000) % 8000 < 3000
+    talker = plane_wave(GRID.directions[7], rng.normal(size=32000)) * gate
+    signal = torch.from_numpy((talker + 0.05 * rng.normal(size=talker.shape)).astype(np.float32))
+    low = {}
+    for factor in (0.0, 0.1):
+        weighted = WeightedGCC(GCCFeatures(diffuse_factor=factor), FRAMES, LAGS, ARRAY)
+        whitening = weighted.learn(weighted.spectra(signal)).whitening[10]
+        off = whitening - torch.diag(whitening.diagonal())
+        low[factor] = float(off.abs().max())
+    assert low[0.1] > 2 * low[0.0]

@@ -8,7 +8,6 @@ import torch
 
 from doatrack.estimators._inference import MAP_TEMPERATURE, MapHead
 from doatrack.features import srp_map
-from doatrack.features.constant_product import ConstantProduct
 from doatrack.geometry import DirectionGrid
 from doatrack.networks import MapEncoder, PairGeometry, PhysicsDecoder
 
@@ -80,7 +79,7 @@ def test_blocks_give_the_answer_of_the_whole(geometry, generator, trained, sizes
     gcc = correlations(geometry, 150, generator)
     with torch.no_grad():
         whole = trained(gcc, geometry)
-        head = MapHead(trained, PhysicsDecoder(), geometry, ConstantProduct(geometry.steering()))
+        head = MapHead(trained, PhysicsDecoder(), geometry, geometry.fine_steering())
         frames = [part for rows in gcc[0].split(sizes) for part in head.push(rows, np.ones(len(rows), dtype=bool))]
     doa, concentration = (np.concatenate([getattr(f, name) for f in frames]) for name in ("doa", "concentration"))
     assert np.allclose(doa, whole.mean_direction[0].numpy(), atol=1e-4)

@@ -1,0 +1,96 @@
+"""Steering between lags that are far apart: exact enough at the highest frequencies, and fast."""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["FineSteering"]
+
+_STEPS = 4  # from one lag to the next: at 8 kHz and lags 0.366 samples apart, phases are off by 0.15 radians at most
+_TAPS = 4
+_AT_ONCE = 64  # vectors: the table of more of them leaves the processor's cache
+
+
+class FineSteering:
+    """Sums of correlations at the delays of each direction, which are rounded to a quarter of the lags' distance.
+
+    Between lags a cubic is laid through the four nearest ones. There are only a few such places, whatever the
+    directions: on a CPU all pairs are interpolated at all of them first, which is a small matrix product, and each
+    direction then picks one value per pair. Where a gradient is wanted, on other devices and while a program is
+    traced, the same is a product with `matrix`.
+
+    Parameters
+    ----------
+    tdoa_samples : Tensor of shape (n_pairs, n_directions)
+        Delays in samples (equation 9).
+    lags : Tensor of shape (n_lags,)
+        Equally spaced, in samples; beyond their ends the last one counts.
+
+    Notes
+    -----
+    For 66 pairs, 27 lags and 2048 directions 135 000 values are added up, and 1.5 million products come before: the
+    whole matrix has 3.6 million entries. Lines between the same lags would take 16 per cent off the highest
+    frequencies half-way between two of them, the cubic 4.
+
+    Examples
+    --------
+    >>> steer = FineSteering(torch.tensor([[0.5, 1.0]]), torch.tensor([-1.0, 0.0, 1.0, 2.0]))
+    >>> steer.matrix.T + 0.0
+    tensor([[-0.0625,  0.5625,  0.5625, -0.0625],
+            [ 0.0000,  0.0000,  1.0000,  0.0000]])
+    >>> steer(torch.tensor([[0.0, 0.2, 0.9, 0.3]]))
+    tensor([[0.6000, 0.9000]])
+    """
+
+    def __init__(self, tdoa_samples: Tensor, lags: Tensor) -> None:
+        self.n_pairs, self.n_out = tdoa_samples.shape
+        self._n_lags = len(lags)
+        self.n_in = self.n_pairs * self._n_lags
+        position = ((tdoa_samples - lags[0]) / (lags[1] - lags[0])).clamp(0, len(lags) - 1)
+        self._places = (_STEPS * position).round().long()
+        fine = torch.arange(_STEPS * (len(lags) - 1) + 1) / _STEPS
+        self._between = _interpolation(fine, len(lags)) / self.n_pairs
+
+    @functools.cached_property
+    def matrix(self) -> Tensor:
+        """The matrix (n_pairs * n_lags, n_directions); columns sum to 1."""
+        return self._between[:, self._places].transpose(0, 1).reshape(self.n_in, self.n_out)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Return the product (..., n_directions) of values (..., n_pairs * n_lags) with `matrix`."""
+        plain = values.device.type == "cpu" and values.dtype == torch.float32 and values.numel() > 0
+        differentiated = torch.is_grad_enabled() and values.requires_grad
+        if not plain or differentiated or torch.compiler.is_compiling():
+            return values @ self.matrix.to(values)
+        vectors = values.reshape(-1, self.n_pairs, self._n_lags)
+        products = values.new_empty(len(vectors), self.n_out)
+        starts, picked = self._bags
+        between = self._between.T.expand(self.n_pairs, -1, -1)
+        for some, product in zip(vectors.split(_AT_ONCE), products.split(_AT_ONCE), strict=True):
+            table = torch.bmm(between, some.permute(1, 2, 0)).flatten(0, 1)
+            # sums of chosen rows: what embeddings of bags of words are
+            product.copy_(F.embedding_bag(picked, table, starts, mode="sum").T)
+        return products.view(*values.shape[:-1], self.n_out)
+
+    @functools.cached_property
+    def _bags(self) -> tuple[Tensor, Tensor]:
+        """Where the rows of each direction begin, and the rows (n_directions * n_pairs,) of the table of all pairs."""
+        rows = self._places + len(self._between.T) * torch.arange(self.n_pairs)[:, None]
+        return self.n_pairs * torch.arange(self.n_out, dtype=torch.int32), rows.T.flatten().int()
+
+
+def _interpolation(position: Tensor, n_lags: int) -> Tensor:
+    """Return the matrix (n_lags, n_positions) that lays polynomials through the lags around each position."""
+    n_taps = min(_TAPS, n_lags)
+    first = (position.floor().long() - (n_taps // 2 - 1)).clamp(0, n_lags - n_taps)
+    within = position - first
+    matrix = torch.zeros(n_lags, len(position))
+    for tap in range(n_taps):
+        weight = torch.ones_like(position)
+        for other in range(n_taps):
+            if other != tap:
+                weight = weight * ((within - other) / (tap - other))
+        matrix[first + tap, torch.arange(len(position))] = weight
+    return matrix
