@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="0737ea218c21de2ef8c6e07c91b82555eb2beb068592ac2d4ff3230987980f24",
+        sha256="dfc26ce057e7ed179a058f282045df7359f77f63e55a8f024cd58009dbd29749",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
