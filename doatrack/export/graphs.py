@@ -17,8 +17,9 @@ from doatrack.estimators._supervised import LONGEST_VECTOR
 from doatrack.exceptions import InvalidInputError
 from doatrack.export._pooled import directions_at_frames, values_at_frames
 from doatrack.export._recurrent import ExportableGRU
-from doatrack.features import GCCExtractor, numerators, steered_map
+from doatrack.features import GCCExtractor, numerators, srp_map
 from doatrack.features.constant_product import ConstantProduct
+from doatrack.features.srp_map import explained
 from doatrack.geometry import Ambiguity
 
 __all__ = ["ExportGraph", "graph_of"]
@@ -195,23 +196,25 @@ class _Cross3DGraph(ExportGraph):
 
 
 def _levelled_map(correlations: Tensor, steering: ConstantProduct) -> Tensor:
-    """Return `steered_map`, by a product whose factor has the maximum 1 in every frame and part.
+    """Return `steered_map`, by products whose factors have the mean 0 and the maximum 1 in every frame and part.
 
-    The same in floating point; with eight bits a loud frame, or a numerator above its denominator, takes nothing
-    away from the steps that the others have.
+    The same in floating point, as steering takes the same on all pairs and lags to the same in all directions. With
+    eight bits a loud frame, a numerator above its denominator, or what all directions have in common, takes nothing
+    away from the steps that the rest has.
     """
-    n_lags = steering.n_in // correlations.shape[-2]
-    parts = correlations.split(n_lags, dim=-1)
-    levels = [part.abs().amax(dim=(-2, -1), keepdim=True).clamp_min(_SILENT) for part in parts]
-    levelled = [part / level for part, level in zip(parts, levels, strict=True)]
+    parts = correlations.split(steering.n_in // correlations.shape[-2], dim=-1)
+    sums = [_levelled_sums(part, steering) for part in parts]
     if len(parts) == 1:
-        return steered_map(levelled[0], steering) * levels[0][..., 0]
-    maps = []
-    for above in range(len(parts) // 2):
-        below = above + len(parts) // 2
-        band = steered_map(torch.cat([levelled[above], levelled[below]], dim=-1), steering)
-        maps.append(band * (levels[above] / levels[below])[..., 0])
-    return torch.stack(maps).sum(dim=0)
+        return sums[0]
+    count = len(parts) // 2
+    flat = [part.flatten(-2) for part in parts]
+    return torch.stack([explained(sums[k], sums[count + k], flat[count + k]) for k in range(count)]).sum(dim=0)
+
+
+def _levelled_sums(part: Tensor, steering: ConstantProduct) -> Tensor:
+    mean = part.mean(dim=(-2, -1), keepdim=True)
+    level = (part - mean).abs().amax(dim=(-2, -1), keepdim=True).clamp_min(_SILENT)
+    return srp_map((part - mean) / level, steering) * level[..., 0] + mean[..., 0]
 
 
 class _OneSide(nn.Module):

@@ -6,7 +6,7 @@ from torch import Tensor
 from doatrack.features.constant_product import ConstantProduct
 from doatrack.features.fine_steering import FineSteering
 
-__all__ = ["numerators", "srp_map", "steered_correlation", "steering_matrix"]
+__all__ = ["explained", "numerators", "srp_map", "steered_correlation", "steering_matrix"]
 
 
 def steering_matrix(tdoa_samples: Tensor, lags: Tensor) -> Tensor:
@@ -124,8 +124,25 @@ def steered_map(correlations: Tensor, steering: Tensor | ConstantProduct | FineS
     parts = correlations.unflatten(-1, (2, -1, n_lags)).movedim(-4, -2).reshape(*front, 2, -1, n_rows)
     sums = parts @ steering if isinstance(steering, Tensor) else steering(parts)
     above, below = sums.unbind(dim=-3)
-    level = torch.linalg.vector_norm(parts.select(-3, 1), ord=torch.inf, dim=-1, keepdim=True)
-    return (above / torch.maximum(below, 1e-4 * level + 1e-9)).sum(dim=-2)
+    return explained(above, below, parts.select(-3, 1)).sum(dim=-2)
+
+
+def explained(above: Tensor, below: Tensor, denominators: Tensor) -> Tensor:
+    """Return steered numerators over denominators (..., n_directions), where the latter are more than rounding.
+
+    Parameters
+    ----------
+    above, below : Tensor of shape (..., n_directions)
+    denominators : Tensor of shape (..., n_pairs * n_lags)
+        Before they were steered.
+
+    Examples
+    --------
+    >>> explained(torch.tensor([2.0, 0.0]), torch.tensor([4.0, 0.0]), torch.tensor([4.0, 1.0]))
+    tensor([0.5000, 0.0000])
+    """
+    least = 1e-4 * torch.linalg.vector_norm(denominators, ord=torch.inf, dim=-1, keepdim=True) + 1e-9
+    return above / torch.maximum(below, least)
 
 
 def numerators(correlations: Tensor, n_lags: int) -> Tensor:
