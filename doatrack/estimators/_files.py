@@ -55,7 +55,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ModelFileError
-        If the file is damaged, of another version, holds a pickle, or names an unknown estimator.
+        If the file is damaged, of another version, holds a pickle, names an unknown estimator, or has weights that are
+        no numbers.
     InvalidInputError
         If `path` is none.
 
@@ -70,10 +71,17 @@ def load(path: str | os.PathLike[str]) -> Any:
     True
     """
     header, arrays = read_model_file(check_path("path", path))
-    classes = {c.__name__: c for c in _subclasses(BaseTracker)}
+    # what several estimators have in common stands in modules of its own
+    classes = {c.__name__: c for c in _subclasses(BaseTracker) if not c.__module__.split(".")[-1].startswith("_")}
     name = str(header.get("estimator"))
     if name not in classes:
         raise ModelFileError(f"{path} holds an unknown estimator, {name!r}. {did_you_mean(name, classes)}")
+    broken = sorted(key for key, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all())
+    if broken:
+        raise ModelFileError(
+            f"{path} holds numbers that are NaN or infinite, in {broken[0]!r}: its learning had failed before it was "
+            "saved. Fit anew, with a lower learning_rate, or take an earlier file."
+        )
     try:
         params = {key: _decode(value) for key, value in header["params"].items() if key not in _OF_THE_MOMENT}
         estimator = classes[name](**params)

@@ -110,6 +110,29 @@ def test_model_file_that_cannot_track_is_refused_when_loaded(fitted, tmp_path, p
         doatrack.load(path)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused_when_loaded(tmp_path, value):
+    path = tmp_path / "failed.safetensors"
+    tracker = doatrack.PhysicsVAETracker.from_pretrained()
+    with torch.no_grad():
+        next(tracker.encoder_.parameters()).fill_(value)
+    tracker.save(path)
+    with pytest.raises(ModelFileError, match=r"NaN or infinite, in 'encoder.*Fit anew, with a lower learning_rate"):
+        doatrack.load(path)
+
+
+@pytest.mark.parametrize("name", ["SRPPHAT2", "SupervisedTracker", "LearnedTracker"])
+def test_estimators_that_are_none_are_not_offered(fitted, tmp_path, name):
+    path = tmp_path / "m.safetensors"
+    fitted.save(path)
+    header, tensors = read_model_file(path)
+    header.pop("format_version")
+    write_model_file(path, header | {"estimator": name}, tensors)
+    with pytest.raises(ModelFileError, match="unknown estimator") as caught:
+        doatrack.load(path)
+    assert "LearnedTracker" not in str(caught.value).replace(repr(name), "")
+
+
 def test_a_file_with_another_calibration_says_what_can_be_done(fitted, tmp_path):
     path = tmp_path / "older.safetensors"
     fitted.save(path)
