@@ -119,7 +119,10 @@ def test_eight_bits_are_smaller_and_hardly_turn_the_answer(exported, name, tmp_p
     feeds = feeds_of(tracker, signals)
     whole, rounded = run(path, feeds), run(small, feeds)
     cosine = (whole["doa"] * rounded["doa"]).sum(axis=-1).clip(-1, 1)
-    assert 0 < np.degrees(np.arccos(cosine))[:, 4:].mean() < 3
+    turned = np.degrees(np.arccos(cosine))[:, 4:]
+    assert 0 < np.median(turned) < 1
+    # where two peaks are of one height, either may be the higher one
+    assert (turned > 3).mean() < 0.15
     stored = [onnxruntime.InferenceSession(one).get_modelmeta().custom_metadata_map for one in (path, small)]
     assert stored[0] == stored[1]
 
