@@ -83,7 +83,9 @@ def test_frames_of_unknown_truth_do_not_count(quick, signals, array, truth):
         tracks = tracker.track(signals, smoothing=None)
         cones.append(np.concatenate([t.credible_angle[t.activity] for t in tracks]))
         known = [np.where(np.isnan(h).any(axis=1), 0.0, t.activity) for h, t in zip(given, tracks, strict=True)]
-        share = cone_coverage(given, [t.doa for t in tracks], [t.credible_angle for t in tracks], known)
+        # frames of a source at rest that answer the same err exactly alike: the cone's edge may be their error
+        angles = [t.credible_angle + 1e-6 for t in tracks]
+        share = cone_coverage(given, [t.doa for t in tracks], angles, known)
         assert share == pytest.approx(0.9, abs=0.05 + 2.01 / sum(w.sum() for w in known))
     assert np.median(cones[1]) > 3 * np.median(cones[0])
 
