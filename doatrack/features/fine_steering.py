@@ -52,7 +52,7 @@ class FineSteering:
         self.n_in = self.n_pairs * self._n_lags
         position = ((tdoa_samples - lags[0]) / (lags[1] - lags[0])).clamp(0, len(lags) - 1)
         self._places = (_STEPS * position).round().long()
-        fine = torch.arange(_STEPS * (len(lags) - 1) + 1) / _STEPS
+        fine = torch.arange(_STEPS * (len(lags) - 1) + 1, device=tdoa_samples.device) / _STEPS
         self._between = _interpolation(fine, len(lags)) / self.n_pairs
 
     @functools.cached_property
@@ -88,11 +88,12 @@ def _interpolation(position: Tensor, n_lags: int) -> Tensor:
     n_taps = min(_TAPS, n_lags)
     first = (position.floor().long() - (n_taps // 2 - 1)).clamp(0, n_lags - n_taps)
     within = position - first
-    matrix = torch.zeros(n_lags, len(position))
+    matrix = torch.zeros(n_lags, len(position), device=position.device)
+    places = torch.arange(len(position), device=position.device)
     for tap in range(n_taps):
         weight = torch.ones_like(position)
         for other in range(n_taps):
             if other != tap:
                 weight = weight * ((within - other) / (tap - other))
-        matrix[first + tap, torch.arange(len(position))] = weight
+        matrix[first + tap, places] = weight
     return matrix

@@ -61,8 +61,9 @@ class GCCFeatures:
     Notes
     -----
     What sounds all the time at one level, such as a fan, is noise to "snr" and "whitened", and is not found. With
-    the noise covariance N, Q = (N + loading I)^-1 and steering vectors a, "whitened" steers
-    sum w |a^H Q x|^2 / (x^H Q x) over sum w a^H Q a: the share of the whitened power that a plane wave explains,
+    the noise covariance N, which holds as much of a diffuse field as is expected of reverberation,
+    Q = (N + loading I)^-1 and steering vectors a, "whitened" steers in each band
+    sum w |a^H Q x|^2 / (x^H Q x) over the mean of a^H Q a: the share of the whitened power that a plane wave explains,
     summed over snapshots and frequencies of weight w. With N = I it is SRP with a normalisation over all microphones.
 
     References

@@ -56,6 +56,13 @@ def test_gradients_and_double_precision_pass_through():
     assert torch.allclose(steer(double), double @ steer.matrix.double(), atol=1e-12)
 
 
+def test_its_matrix_is_made_where_the_delays_are():
+    """Learning on a GPU takes the geometry there; the meta device refuses to be mixed with the CPU, too."""
+    steer = FineSteering(delays(2, 5, 0).to("meta"), LAGS.to("meta"))
+    assert steer.matrix.device.type == "meta"
+    assert steer.matrix.shape == (2 * len(LAGS), 5)
+
+
 @pytest.mark.parametrize("renew", [copy.deepcopy, lambda steer: pickle.loads(pickle.dumps(steer))])
 def test_a_copy_steers_alike(renew):
     steer, values = FineSteering(delays(3, 8, 1), LAGS), torch.randn(6, 3 * len(LAGS))
