@@ -1,6 +1,5 @@
 """Correlations of weighted, noise-whitened snapshots: what is steered, and what it is divided by."""
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -12,52 +11,23 @@ from torch import Tensor
 from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.lag_correlator import BlockLagSums
-from doatrack.features.noise_statistics import (
-    lower_quantile,
-    noise_covariance,
-    reliability,
-    rise_above,
-    snapshot_power,
-    whitening_matrix,
-)
+from doatrack.features.noise_model import NoiseModel, learn_noise, whitened, whitened_power
+from doatrack.features.noise_statistics import reliability
 from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
 
-__all__ = ["NoiseModel", "WeightedGCC"]
+__all__ = ["WeightedGCC"]
 
 _LOWEST_HZ = 60.0
 _HIGHEST_SHARE = 0.494  # of the sample rate: anti-aliasing filters leave little above
 _SNAPSHOTS_AT_ONCE = 13
-_MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
 _MOST_TOGETHER = 4
 _MOST_TURNED = 0.06
 """Cross-spectra of so many neighbouring frequencies are summed before they are turned to the lags, as their middle, if
 that turns none by more radians too much or too little at the longest lag."""
 _WIDENING = 1.5
 """Bands end at this power of equal steps."""
-_FREQUENCIES_AT_ONCE = 128
-"""Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
-
-
-@dataclasses.dataclass(frozen=True)
-class NoiseModel:
-    """What was learned of the noise.
-
-    Parameters
-    ----------
-    whitening : Tensor of shape (n_freq, n_mics, n_mics), complex
-    floor : Tensor of shape (n_freq,)
-        Power of the whitened noise.
-
-    Examples
-    --------
-    >>> NoiseModel(torch.eye(4)[None], torch.ones(1)).floor
-    tensor([1.])
-    """
-
-    whitening: Tensor
-    floor: Tensor
 
 
 class WeightedGCC:
@@ -157,41 +127,8 @@ class WeightedGCC:
         return min(-(-start // self.hop), end - 1), end
 
     def learn(self, spectra: Tensor, power: Tensor | None = None, every: int = 1) -> NoiseModel:
-        """Return the noise model of snapshots (n_freq, n_snapshots, n_mics), in any order.
-
-        Parameters
-        ----------
-        spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
-        power : Tensor of shape (n_freq, n_snapshots), optional
-            `snapshot_power` of them, where it is known already.
-        every : int
-            How many snapshots each of these stands for.
-        """
-        if power is None:
-            power = torch.cat([snapshot_power(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)])
-        # gaps of digital silence were not recorded, and tell nothing of the noise between them
-        heard = (power > 0).any(dim=0)
-        if heard.any() and not heard.all():
-            spectra, power = spectra[:, heard], power[:, heard]
-        groups = (part.split(_FREQUENCIES_AT_ONCE) for part in (spectra, power, self._diffuse))
-        parts = [self._learn(some, level, diffuse, every) for some, level, diffuse in zip(*groups, strict=True)]
-        return NoiseModel(torch.cat([p.whitening for p in parts]), torch.cat([p.floor for p in parts]))
-
-    def _learn(self, spectra: Tensor, power: Tensor, diffuse: Tensor, every: int) -> NoiseModel:
-        n_freq, _, n_mics = spectra.shape
-        settings = self.settings
-        if settings.weighting == "whitened":
-            covariance = noise_covariance(spectra, settings.noise_quantile, power, every)
-            if settings.diffuse_factor > 0:
-                level = settings.diffuse_factor * rise_above(power, settings.noise_quantile)
-                diffuse = diffuse.to(level.device)
-                covariance = (covariance + level[:, None, None] * diffuse) / (1 + level)[:, None, None]
-            whitening = whitening_matrix(covariance, settings.loading)
-            some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)]
-            power = _whitened_power(some, _whitened(some, whitening))
-        else:
-            whitening = torch.eye(n_mics, dtype=spectra.dtype, device=spectra.device).expand(n_freq, -1, -1)
-        return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile))
+        """Return the noise model of snapshots (n_freq, n_snapshots, n_mics): `learn_noise` for these settings."""
+        return learn_noise(spectra, self.settings, self._diffuse, power, every)
 
     def __call__(
         self, spectra: Tensor, noise: NoiseModel, frames: list[tuple[int, int]], echo: Echo | None = None, keep: int = 0
@@ -209,8 +146,8 @@ class WeightedGCC:
         keep : int
             The snapshot before which the echo that is returned ends.
         """
-        white = _whitened(spectra, noise.whitening)
-        power = _whitened_power(spectra, white)
+        white = whitened(spectra, noise.whitening)
+        power = whitened_power(spectra, white)
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         settings = self.settings
@@ -294,16 +231,3 @@ def _conjugate(white: Tensor, scale: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def _signs(n_mics: int) -> Tensor:
     return torch.tensor([1.0, -1.0]).repeat(n_mics)
-
-
-def _whitened(spectra: Tensor, whitening: Tensor) -> Tensor:
-    """Return Q x (n_freq, n_snapshots, n_mics)."""
-    return torch.bmm(spectra, whitening.mT)
-
-
-def _whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
-    """Return x^H Q x (n_freq, n_snapshots)."""
-    first, second = (torch.view_as_real(values).flatten(-2) for values in (spectra, white))
-    # rows are short: their sums are faster as a product with ones
-    products = (first * second).flatten(0, 1)
-    return torch.mv(products, products.new_ones(products.shape[1])).view(white.shape[:2]).clamp_min(0.0)

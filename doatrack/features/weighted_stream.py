@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from doatrack.features.noise_history import NoiseHistory
+from doatrack.features.noise_model import NoiseModel
 from doatrack.features.reverberation import Echo
 from doatrack.features.stream import FeatureStream
-from doatrack.features.weighted_gcc import NoiseModel, WeightedGCC
+from doatrack.features.weighted_gcc import WeightedGCC
 
 __all__ = ["WeightedStream"]
 

@@ -6,7 +6,8 @@ import torch
 
 from doatrack import SRPPHAT
 from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, steered_map, steering_matrix
-from doatrack.features.weighted_gcc import NoiseModel, WeightedGCC
+from doatrack.features.noise_model import NoiseModel
+from doatrack.features.weighted_gcc import WeightedGCC
 from doatrack.geometry import DirectionGrid, MicArray
 
 RATE = 16000

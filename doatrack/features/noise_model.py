@@ -1,0 +1,104 @@
+"""What snapshots tell of the noise: how it is made equal from all directions, and its power after that."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from doatrack.features.gcc_features import GCCFeatures
+from doatrack.features.noise_statistics import (
+    lower_quantile,
+    noise_covariance,
+    rise_above,
+    snapshot_power,
+    whitening_matrix,
+)
+
+__all__ = ["NoiseModel", "learn_noise", "whitened", "whitened_power"]
+
+_MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
+_FREQUENCIES_AT_ONCE = 128
+"""Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NoiseModel:
+    """What was learned of the noise.
+
+    Parameters
+    ----------
+    whitening : Tensor of shape (n_freq, n_mics, n_mics), complex
+    floor : Tensor of shape (n_freq,)
+        Power of the whitened noise.
+
+    Examples
+    --------
+    >>> NoiseModel(torch.eye(4)[None], torch.ones(1)).floor
+    tensor([1.])
+    """
+
+    whitening: Tensor
+    floor: Tensor
+
+
+def learn_noise(
+    spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Tensor | None = None, every: int = 1
+) -> NoiseModel:
+    """Return the noise model of snapshots, in any order.
+
+    Parameters
+    ----------
+    spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
+    settings : GCCFeatures
+        With the weighting "snr" or "whitened".
+    diffuse : Tensor of shape (n_freq, n_mics, n_mics)
+        Coherence of sound from everywhere.
+    power : Tensor of shape (n_freq, n_snapshots), optional
+        `snapshot_power` of them, where it is known already.
+    every : int
+        How many snapshots each of these stands for.
+
+    Examples
+    --------
+    >>> quiet = torch.randn(2, 400, 3, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    >>> learn_noise(quiet, GCCFeatures(), torch.eye(3).expand(2, -1, -1)).whitening.shape
+    torch.Size([2, 3, 3])
+    """
+    if power is None:
+        power = torch.cat([snapshot_power(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)])
+    # gaps of digital silence were not recorded, and tell nothing of the noise between them
+    heard = (power > 0).any(dim=0)
+    if heard.any() and not heard.all():
+        spectra, power = spectra[:, heard], power[:, heard]
+    groups = (part.split(_FREQUENCIES_AT_ONCE) for part in (spectra, power, diffuse))
+    parts = [_learned(some, settings, field, level, every) for some, level, field in zip(*groups, strict=True)]
+    return NoiseModel(torch.cat([p.whitening for p in parts]), torch.cat([p.floor for p in parts]))
+
+
+def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Tensor, every: int) -> NoiseModel:
+    if settings.weighting == "whitened":
+        covariance = noise_covariance(spectra, settings.noise_quantile, power, every)
+        if settings.diffuse_factor > 0:
+            # what rises above the noise comes back from everywhere
+            level = settings.diffuse_factor * rise_above(power, settings.noise_quantile)[:, None, None]
+            covariance = (covariance + level * diffuse.to(level.device)) / (1 + level)
+        whitening = whitening_matrix(covariance, settings.loading)
+        some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)]
+        power = whitened_power(some, whitened(some, whitening))
+    else:
+        unit = torch.eye(spectra.shape[2], dtype=spectra.dtype, device=spectra.device)
+        whitening = unit.expand(len(spectra), -1, -1)
+    return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile))
+
+
+def whitened(spectra: Tensor, whitening: Tensor) -> Tensor:
+    """Return Q x (n_freq, n_snapshots, n_mics)."""
+    return torch.bmm(spectra, whitening.mT)
+
+
+def whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
+    """Return x^H Q x (n_freq, n_snapshots)."""
+    first, second = (torch.view_as_real(values).flatten(-2) for values in (spectra, white))
+    # rows are short: their sums are faster as a product with ones
+    products = (first * second).flatten(0, 1)
+    return torch.mv(products, products.new_ones(products.shape[1])).view(white.shape[:2]).clamp_min(0.0)
