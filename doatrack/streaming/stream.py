@@ -1,6 +1,6 @@
 """A tracker fed with sound as it comes."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +33,7 @@ class Stream:
 
     All frames that it returns, one after the other, are those of `tracker.track` on the same samples with the same
     smoothing, whatever the lengths of the chunks. What it keeps does not grow with time. A chunk that is refused leaves
-    it as it was.
+    it as it was. It cannot be copied or pickled: save the tracker, and start a new stream.
 
     Parameters
     ----------
@@ -148,6 +148,13 @@ class Stream:
         self._check_open()
         self._finished = True
         return self._counted(self._tracker.finish())
+
+    def __reduce__(self) -> Any:
+        # copies would share some of the state and lose some of it, and answer wrongly without a word
+        raise InvalidInputError(
+            "A stream cannot be copied or pickled: it holds the running state of one sound. Save its tracker with "
+            "tracker.save(path) and doatrack.load it where it is needed; tracker.stream() starts another stream there."
+        )
 
     def _check_open(self) -> None:
         if self._finished:

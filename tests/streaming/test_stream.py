@@ -210,6 +210,19 @@ def test_after_the_end_nothing_is_taken(fitted):
             call()
 
 
+@pytest.mark.parametrize("make", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_stream_cannot_be_copied_and_goes_on(fitted, sound, make):
+    signal = sound(6000)
+    tracker = copy.copy(fitted["map"]).set_params(causal=True)
+    stream = tracker.stream(None)
+    tracks = [stream.push(signal[:, :2500])]
+    rule = "A stream cannot be copied or pickled: it holds the running state"
+    with pytest.raises(InvalidInputError, match=rf"{rule} .* Save its tracker with tracker\.save.*another stream"):
+        make(stream)
+    tracks += [stream.push(signal[:, 2500:]), stream.finish()]
+    assert_same(tracks, tracker.track(signal, None), 1e-5)
+
+
 def test_unknown_smoothing_and_gaps_are_refused(fitted):
     with pytest.raises(InvalidInputError, match=r"smoothing must be 'filter' or None, got 'smoother'\. .* use track"):
         fitted["srp"].stream("smoother")
