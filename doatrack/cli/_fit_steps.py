@@ -2,7 +2,9 @@
 
 import contextlib
 import pathlib
+import re
 import shutil
+from collections.abc import Iterator
 
 from doatrack.cli._run import say
 from doatrack.exceptions import InvalidInputError, ModelFileError, OutputExistsError
@@ -11,12 +13,21 @@ __all__ = [
     "check_checkpoint",
     "check_finished",
     "check_target",
+    "in_options",
     "kept",
     "remove_checkpoint",
 ]
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 _SCRATCH = "doatrack-*"
+_OPTIONS = {
+    "azimuth_range_deg": "--azimuth",
+    "elevation_range_deg": "--elevation",
+    "encoder": "--encoder",
+    "n_epochs": "--epochs",
+    "precision": "--precision",
+    "random_state": "--seed",
+}
 
 
 def check_target(out: pathlib.Path) -> None:
@@ -50,6 +61,17 @@ def check_checkpoint(folder: pathlib.Path, resume: bool) -> None:
         )
     if resume and not begun:
         say(f"There is no run to go on with in {folder}: starting anew.")
+
+
+@contextlib.contextmanager
+def in_options() -> Iterator[None]:
+    """Tell what differs from the run that is to go on in options of the command line, where there are any."""
+    try:
+        yield
+    except ModelFileError as error:
+        told = re.sub(rf"\b({'|'.join(_OPTIONS)}): ", lambda match: f"{_OPTIONS[match[1]]}: ", str(error))
+        way_out = "or another folder to start anew"
+        raise ModelFileError(told.replace(way_out, "or another --out, or delete that folder, to start anew")) from error
 
 
 def kept(folder: pathlib.Path) -> str:

@@ -17,7 +17,7 @@ from doatrack.cli._arguments import (
 )
 from doatrack.cli._fit_recordings import from_files, from_simulation
 from doatrack.cli._fit_start import new_tracker, set_hardware, set_region, started
-from doatrack.cli._fit_steps import check_checkpoint, check_finished, check_target, kept, remove_checkpoint
+from doatrack.cli._fit_steps import check_checkpoint, check_finished, check_target, in_options, kept, remove_checkpoint
 from doatrack.cli._run import running, say
 from doatrack.exceptions import ArrayMismatchWarning
 
@@ -165,7 +165,8 @@ def _fit(tracker: Any, recordings: Any, array: "MicArray", out: pathlib.Path, ch
     """Fit with a checkpoint, write the model, which knows nothing of where it was fitted, and return its epochs."""
     say(f"Learning for {tracker.n_epochs} epochs in all.")
     try:
-        tracker.set_params(checkpoint=checkpoint).fit(recordings, array)
+        with in_options():
+            tracker.set_params(checkpoint=checkpoint).fit(recordings, array)
         if not _is_first():
             return int(tracker.n_epochs)
         # a model that is fitted again elsewhere must not find this run

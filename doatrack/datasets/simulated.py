@@ -81,9 +81,12 @@ class SimulatedScenes(Sequence[Scene]):
     @property
     def description(self) -> str:
         """What the scenes are drawn from, for runs that are resumed: not the epoch, nor the device."""
-        sources = [type(source).__name__ for source in (self.speech, self.noise_source)]
+        speech, noise = map(_told, (self.speech, self.noise_source))
         where = self.array.positions.tolist()
-        return f"{self.n_scenes} simulated scenes, seed {self.seed}, {self.settings!r}, {sources}, array {where}"
+        return (
+            f"{self.n_scenes} simulated scenes, seed {self.seed}, {self.settings!r}, speech {speech}, noise {noise}, "
+            f"array {where}"
+        )
 
     def for_epoch(self, epoch: int) -> Self:
         """Return the scenes of an epoch, as many, counted from 0."""
@@ -114,3 +117,9 @@ class SimulatedScenes(Sequence[Scene]):
         """Return what scene `index` >= 0 is drawn from, the "seed" of its `info`."""
         drawn_from = [self.seed, index, *([self.epoch] if self.epoch else [])]
         return int(np.random.SeedSequence(drawn_from).generate_state(1, np.uint64)[0])
+
+
+def _told(source: SpeechSource | NoiseSource | None) -> str:
+    """Return what a source says of itself; one that says nothing is told by its type, not by its place in memory."""
+    told = repr(source)
+    return type(source).__name__ if " at 0x" in told else told

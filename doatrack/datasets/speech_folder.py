@@ -90,7 +90,8 @@ class SpeechFolder:
 
     def __repr__(self) -> str:
         return (
-            f"SpeechFolder({str(self.path)!r}, split={self.split!r}, speakers={len(self.speakers)}, files={len(self)})"
+            f"SpeechFolder({str(self.path)!r}, split={self.split!r}, pause_range={self.pause_range}, "
+            f"activity_threshold_db={self.activity_threshold_db:g}, speakers={len(self.speakers)}, files={len(self)})"
         )
 
     def __call__(

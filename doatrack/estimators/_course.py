@@ -25,6 +25,9 @@ from doatrack.training.prefetch import ahead
 
 __all__ = ["Course", "Lesson", "Sampling"]
 
+_DERIVED = ("seed", "sum_of_initial_weights")
+"""Of a fingerprint: what follows from random_state, the encoder and the like."""
+
 _RESIDENT_SHARE = 0.5
 """Of a GPU's free memory that features may fill; more are read from disk."""
 
@@ -141,9 +144,12 @@ class Course:
     def _checkpoint(self, crops: "EpochCrops") -> Checkpoint | None:
         if self.checkpoint is None:
             return None
-        known = self.lessons[0].recordings.drawn_from
-        known_by = crops.checksum if known is None else known
-        return Checkpoint(self.checkpoint, self.fingerprint | {"recordings": known_by})
+        return Checkpoint(
+            self.checkpoint,
+            self.fingerprint | {"recordings": crops.description, "batch_size": self.sampling.batch_size},
+            derived=_DERIVED,
+            per_process=("batch_size",),
+        )
 
 
 class EpochCrops(Callback):
@@ -156,7 +162,9 @@ class EpochCrops(Callback):
         self._course, self._processes, self._folder = course, processes, folder
         self._fresh = course.lessons[0].recordings.drawn_from is not None
         self._sampler: CropSampler | MixedCrops | None = None
-        self.n_steps, self.checksum = 1, 0
+        self.n_steps = 1
+        self.description = course.lessons[0].recordings.drawn_from
+        """What tells these recordings, their truth and activity from others."""
         if not self._fresh:
             self._prepare(0)
 
@@ -185,8 +193,10 @@ class EpochCrops(Callback):
     def _prepare(self, epoch: int) -> None:
         read = [self._read(k, epoch) for k in range(len(self._course.lessons))]
         check_teaches([store for store, _ in read])
-        sums = [store.checksum for store, _ in read]
-        self.checksum = sums[0] if len(sums) == 1 else zlib.crc32(np.array(sums, dtype=np.uint32).tobytes())
+        if not self._fresh:
+            sums = np.array([store.checksum for store, _ in read], dtype=np.uint32)
+            count = sum(len(store) for store, _ in read)
+            self.description = f"{count} recordings with the checksum {zlib.crc32(sums.tobytes()):08x}"
         samplers = [self._crops(*stores) for stores in read]
         self._sampler = samplers[0] if len(samplers) == 1 else MixedCrops(samplers)
         self.n_steps = self._sampler.n_steps

@@ -20,17 +20,22 @@ from doatrack.estimators._base import BaseTracker
 from doatrack.estimators._course import Course, Lesson, Sampling
 from doatrack.estimators._fitting import Hardware, run
 from doatrack.estimators._parts import Part, parts_of
-from doatrack.estimators._runs import clear_scratch, draw_seed, scratch_folder
+from doatrack.estimators._runs import clear_scratch, draw_seed, kept_random_state, scratch_folder
 from doatrack.exceptions import ArrayMismatchWarning, InvalidInputError
 from doatrack.geometry import MicArray
 
 __all__ = ["LearnedTracker"]
 
 _NOT_IN_FINGERPRINT = (
-    *("array", "checkpoint", "motion", "verbose", "warm_start", "random_state"),
-    # a run may go on elsewhere, with as many crops in a step as fit there
-    *("device", "devices", "num_nodes", "batch_size"),
+    # told by what follows from them, or with rules of their own
+    *("array", "random_state", "batch_size"),
+    # a run may go on elsewhere, in another number of processes
+    *("device", "devices", "num_nodes", "checkpoint", "verbose"),
+    # nothing is learned from them: of the tracks alone (but for `motion` where the smoother teaches), or of the start
+    *("motion", "check_positions", "warm_start"),
 )
+"""Parameters that may change when a run is resumed. `n_epochs` may not: the schedules run over all steps, so that with
+another number the steps that are done would have been others. To learn longer, go on from the finished tracker."""
 
 
 class LearnedTracker(BaseTracker):
@@ -214,7 +219,12 @@ class LearnedTracker(BaseTracker):
             for network in self._networks().values()
             for p in network.parameters()
         )
-        known = {"positions": self.array_.positions.tolist(), "seed": self.seed_, "start": weights}
+        known = {
+            "positions": self.array_.positions.tolist(),
+            "random_state": kept_random_state(self.random_state, self.checkpoint),
+            "seed": self.seed_,
+            "sum_of_initial_weights": weights,
+        }
         several = {"arrays": [array.positions.tolist() for array in arrays]} if len(arrays) > 1 else {}
         return params | known | several
 

@@ -1,5 +1,6 @@
 """What a run of learning begins with: its seed, and a place for its features."""
 
+import numbers
 import os
 import pathlib
 import shutil
@@ -10,7 +11,7 @@ from sklearn.utils import check_random_state
 from doatrack.exceptions import InvalidInputError
 from doatrack.training import Checkpoint
 
-__all__ = ["SCRATCH", "clear_scratch", "draw_seed", "scratch_folder"]
+__all__ = ["SCRATCH", "clear_scratch", "draw_seed", "kept_random_state", "scratch_folder"]
 
 SCRATCH = "doatrack-features-"
 
@@ -29,6 +30,13 @@ def draw_seed(random_state: Any, checkpoint: str | os.PathLike[str] | None) -> i
             f"got {random_state!r}."
         ) from error
     return int(generator.randint(2**31 - 1))
+
+
+def kept_random_state(random_state: Any, checkpoint: str | os.PathLike[str] | None) -> Any:
+    """Return what a checkpoint says of the seed's origin; a run that is resumed without a given one keeps its own."""
+    if random_state is None and checkpoint is not None:
+        return Checkpoint(pathlib.Path(checkpoint), {}).stored("random_state")
+    return int(random_state) if isinstance(random_state, numbers.Integral) else random_state
 
 
 def scratch_folder(checkpoint: str | os.PathLike[str] | None) -> pathlib.Path | None:

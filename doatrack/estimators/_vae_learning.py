@@ -22,6 +22,7 @@ from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCFeatures
 from doatrack.geometry import DirectionGrid, MicArray
 from doatrack.networks import PairGeometry, PhysicsDecoder
+from doatrack.tracking import MotionModel
 
 __all__ = ["UnsupervisedTracker"]
 
@@ -107,7 +108,7 @@ class UnsupervisedTracker(LearnedTracker):
             self.final_learning_rate,
             settled,
         )
-        smoothed = self.teacher == "smoother" and self.n_sources == 1
+        smoothed = self._learns_from_smoother()
         self.decoder_.raw_sigma.requires_grad_(self.learn_sigma and not smoothed)
         # a map that is divided needs all pairs: random ones are then corrected only
         whole = smoothed or (self.encoder == "map" and GCCFeatures.of(self.features).weighting != "phat")
@@ -120,6 +121,13 @@ class UnsupervisedTracker(LearnedTracker):
             n_epochs=n_epochs,
             settled=settled,
         )
+
+    def _learns_from_smoother(self) -> bool:
+        return self.teacher == "smoother" and self.n_sources == 1
+
+    def _fingerprint(self, arrays: list[MicArray]) -> dict[str, Any]:
+        taught = {"motion": self.motion or MotionModel()} if self._learns_from_smoother() else {}
+        return super()._fingerprint(arrays) | taught
 
     def _lesson(self, part: Part, schedule: Schedule, *, smoothed: bool) -> Lesson:
         """Return what recordings of the tracker's array teach."""

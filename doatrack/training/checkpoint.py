@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from doatrack._files import atomic_write_bytes
 from doatrack.exceptions import ModelFileError
+from doatrack.training.differences import differences
 from doatrack.training.loop import Callback, TrainingLoop
 
 __all__ = ["Checkpoint"]
@@ -29,7 +31,11 @@ class Checkpoint(Callback):
     folder : path-like
         Made if missing.
     fingerprint : dict
-        What the run depends on (parameters, data); another one is refused at `resume`.
+        What the run depends on (parameters, data); another one is refused at `resume`, and told what differs.
+    derived : sequence of str
+        Entries of the fingerprint that follow from others, and are named only where nothing else differs.
+    per_process : sequence of str
+        Entries that are a number for each process: another one is no other run where the total is the same.
 
     Examples
     --------
@@ -39,9 +45,17 @@ class Checkpoint(Callback):
     False
     """
 
-    def __init__(self, folder: str | pathlib.Path, fingerprint: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: str | pathlib.Path,
+        fingerprint: dict[str, Any],
+        *,
+        derived: Sequence[str] = (),
+        per_process: Sequence[str] = (),
+    ) -> None:
         self._path = pathlib.Path(folder) / _FILE
-        self._fingerprint = json.loads(json.dumps(fingerprint, default=str))
+        self._fingerprint = json.loads(json.dumps(fingerprint, default=_plain))
+        self._derived, self._per_process = derived, per_process
 
     def exists(self) -> bool:
         """Whether there is something to resume."""
@@ -62,7 +76,12 @@ class Checkpoint(Callback):
         from safetensors.numpy import save
 
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        header = {"epoch": loop.epoch, "history": loop.history, "fingerprint": self._fingerprint}
+        header = {
+            "epoch": loop.epoch,
+            "history": loop.history,
+            "fingerprint": self._fingerprint,
+            "n_processes": loop.processes.n_processes,
+        }
         atomic_write_bytes(self._path, save(_pack(loop), metadata={"doatrack-checkpoint": json.dumps(header)}))
 
     def resume(self, loop: TrainingLoop) -> None:
@@ -73,25 +92,27 @@ class Checkpoint(Callback):
         ModelFileError
             If the file is damaged or belongs to a run with other parameters or data.
         """
-        found = loop.processes.from_first(self._found() if loop.processes.rank == 0 else None)
+        n_processes = loop.processes.n_processes
+        found = loop.processes.from_first(self._found(n_processes) if loop.processes.rank == 0 else None)
         if found is not None:
             header, tensors = found
             _unpack(loop, tensors)
             loop.epoch, loop.history = int(header["epoch"]), list(header["history"])
 
-    def _found(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    def _found(self, n_processes: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
         """Return the state in the file if it belongs to this run."""
         if not self.exists():
             return None
         header, tensors = self._read()
-        if header["fingerprint"] != self._fingerprint:
-            changed = sorted(
-                key
-                for key in {*header["fingerprint"], *self._fingerprint}
-                if header["fingerprint"].get(key) != self._fingerprint.get(key)
-            )
+        kept = dict(header["fingerprint"])
+        for name in self._per_process:
+            own = self._fingerprint[name]
+            if kept.get(name, 0) * header.get("n_processes", 1) == own * n_processes:
+                kept[name] = own
+        changed = differences(kept, self._fingerprint, self._derived)
+        if changed:
             raise ModelFileError(
-                f"The checkpoint {self._path} belongs to another run: {', '.join(changed)} differ. "
+                f"The checkpoint {self._path} belongs to another run: {'; '.join(changed)}. "
                 "Use the same parameters and recordings to resume, or another folder to start anew."
             )
         return header, tensors
@@ -107,6 +128,11 @@ class Checkpoint(Callback):
             raise ModelFileError(
                 f"The checkpoint {self._path} is damaged ({error}). Delete it to start anew."
             ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold of a value: numbers of NumPy are the same run as Python's."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _pack(loop: TrainingLoop) -> dict[str, NDArray[Any]]:

@@ -77,7 +77,10 @@ def test_an_interrupted_run_goes_on_to_the_same_model(doatrack, scenes, fitted, 
     refused = doatrack("fit", scenes, "--out", model, *QUICK)
     assert (refused.exit_code, "keeps a run that was interrupted" in refused.stderr) == (2, True)
     other = doatrack("fit", scenes, "--out", model, *QUICK, "--resume", "--seed", 1)
-    assert (other.exit_code, "belongs to another run" in other.stderr) == (2, True)
+    assert (other.exit_code, "another run: --seed: 0 there, 1 asked for. Use the same" in other.stderr) == (2, True)
+    assert "or another --out, or delete that folder, to start anew" in other.stderr
+    longer = doatrack("fit", scenes, "--out", model, "--epochs", 5, "--resume")
+    assert (longer.exit_code, "another run: --epochs: 3 there, 5 asked for. Use the same" in longer.stderr) == (2, True)
     done = doatrack("fit", scenes, "--out", model, *QUICK, "--resume")
     assert done.exit_code == 0, done.stderr
     assert same_weights(model, fitted[0])

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import soundfile
 
-from doatrack.datasets.simulated import SimulatedScenes
+from doatrack.datasets import SimulatedScenes, SpeechFolder
 from doatrack.exceptions import InvalidInputError
 from doatrack.geometry import MicArray
 from doatrack.simulation import SceneSettings
@@ -40,5 +41,20 @@ def test_every_epoch_has_scenes_of_its_own():
     assert second.description == scenes.description
     other = SimulatedScenes(ARRAY, SETTINGS, n_scenes=2, seed=1)
     assert other.description != scenes.description
+    assert "speech None, noise None" in scenes.description
     with pytest.raises(InvalidInputError, match="epoch must be at least 0, got -1"):
         scenes.for_epoch(-1)
+
+
+def test_the_description_tells_sources_apart_but_not_by_their_place_in_memory(tmp_path):
+    def described(speech):
+        return SimulatedScenes(ARRAY, SETTINGS, 2, 0, speech).description
+
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "talk.wav", np.zeros(8000), 16000)
+    a, b = (described(SpeechFolder(tmp_path / name)) for name in "ab")
+    assert a != b
+    assert a == described(SpeechFolder(tmp_path / "a"))
+    assert a != described(SpeechFolder(tmp_path / "a", pause_range=(0.3, 0.4)))
+    assert "speech function, noise None" in described(lambda *_: None)

@@ -1,8 +1,10 @@
 """A fit that is killed at any moment and started again ends with the weights it would have had, bit for bit."""
 
+import inspect
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from doatrack import MicArray, PhysicsVAETracker
 from doatrack.exceptions import ModelFileError
+from doatrack.tracking import MotionModel
 from doatrack.training import Checkpoint, CropSampler, TrainingLoop
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -130,44 +134,136 @@ def test_a_process_killed_in_mid_epoch(quick, signals, array, tmp_path):
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["checkpoint.safetensors"]
 
 
-DIFFERENCES = {
-    "beta": ({"beta": 0.7}, None),
-    "n_epochs": ({"n_epochs": 3}, None),
-    "seed, start": ({"random_state": 1}, None),
-    "window": ({}, "window"),
-    "recordings": ({}, "recordings"),
-    "positions": ({}, "positions"),
+PHYSICS = {"teacher": "physics"}
+OTHERS = {
+    "encoder": ("paper", {"teacher": "physics", "prior": "uniform"}),
+    "teacher": ("physics", {}),
+    "prior": ("uniform", PHYSICS),
+    "features": ("phat", {}),
+    "n_sources": (2, {}),
+    "source_loss": ("masked", {"n_sources": 2}),
+    "mixture_kl": ("bound", {"n_sources": 2}),
+    "width": (8, {}),
+    "n_directions": (300, {}),
+    "gamma": (3.0, PHYSICS),
+    "gamma_initial": (1.0, PHYSICS),
+    "sigma": (0.5, PHYSICS),
+    "sigma_initial": (3.0, PHYSICS),
+    "learn_sigma": (True, PHYSICS),
+    "beta": (3.0, PHYSICS),
+    "motion_concentration": (5.0, PHYSICS),
+    "n_epochs": (3, {}),
+    "batch_size": (1, {}),
+    "crop_frames": (4, {}),
+    "pairs_per_step": (1, {}),
+    "learning_rate": (0.02, {}),
+    "final_learning_rate": (0.02, {}),
+    "azimuth_range_deg": ((-20.0, 20.0), {}),
+    "elevation_range_deg": ((60.0, 90.0), {}),
+    "sample_rate": (8000, {}),
+    "win_length": (512, {}),
+    "hop_length": (512, {}),
+    "window": ("hann", {"features": "phat"}),
+    "speed_of_sound": (300.0, {}),
+    "map_scale": (20.0, {}),
+    "motion": (MotionModel(diffusion=0.5), {}),
+    "causal": (True, {}),
+    "random_state": (1, {}),
+    "precision": ("bf16-mixed", {}),
 }
+"""For each parameter that learning depends on another value, and what else is needed for it to matter."""
+
+FREE = {
+    "array": None,  # given to fit in these tests, which compare its positions
+    "check_positions": False,
+    "device": "cpu:0",
+    "devices": None,  # in tests of several processes
+    "num_nodes": None,
+    "checkpoint": None,
+    "verbose": 1,
+    "warm_start": True,
+}
+"""Parameters that a run may be resumed with another value of, and one."""
 
 
-@pytest.mark.parametrize("named", DIFFERENCES)
-def test_another_run_is_refused_and_told_apart(quick, kind, signals, array, tmp_path, named):
-    options, other = DIFFERENCES[named]
-    kept = quick(**kind, checkpoint=tmp_path).fit(signals, array)
+def test_every_parameter_has_an_entry():
+    assert {*OTHERS, *FREE} == set(inspect.signature(PhysicsVAETracker).parameters)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_run_is_not_resumed_with_another_parameter(quick, signals, array, tmp_path, name):
+    value, needed = OTHERS[name]
+    kept = quick(**(needed if name != "encoder" else {}), n_epochs=1, checkpoint=tmp_path).fit(signals[:1], array)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
-    tracker = quick(**(kind | options), checkpoint=tmp_path)
-    if other == "window":
-        tracker.set_params(window={"hann": "rectangular", "rectangular": "hann"}[tracker.window])
-    if other == "recordings":
-        signals = [1.0 * signals[0], signals[1], signals[2][:, ::-1].copy()]
-    if other == "positions":
-        array = array.perturb(0.002, 0)
-    # the fractional lags of encoder "map" may be the same for a slightly other array
-    expected = {"positions": "positions(, recordings)?"}.get(other, named)
-    with pytest.raises(ModelFileError, match=rf"belongs to another run: {expected} differ.*another folder"):
-        tracker.fit(signals, array)
+    tracker = quick(**(needed | {"n_epochs": 1, name: value}), checkpoint=tmp_path)
+    there = MotionModel() if name == "motion" else kept.get_params()[name]
+    words = [re.escape(str(list(v) if isinstance(v, tuple) else v)) for v in (there, value)]
+    if name == "motion":
+        words = [r"MotionModel\(diffusion=0\.04, .*\)", r"MotionModel\(diffusion=0\.5, .*\)"]
+    with pytest.raises(
+        ModelFileError, match=rf"another run: (.*; )?{name}: {words[0]} there, {words[1]} asked for"
+    ) as error:
+        tracker.fit(signals[:1], array)
+    assert ("seed" in str(error.value), "weights" in str(error.value)) == (False, False)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     assert not hasattr(tracker, "encoder_")
-    assert len(kept.history_) == 2
+    assert len(kept.history_) == 1
 
 
-def test_verbosity_place_and_device_name_may_change(quick, signals, array, tmp_path):
+@pytest.mark.parametrize("name", [name for name, value in FREE.items() if value is not None])
+def test_what_is_not_learned_from_may_change(quick, signals, array, tmp_path, name):
+    quick(checkpoint=tmp_path).fit(signals, array)
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(patch, TrainingLoop, "step", 1)
+        resumed = quick(checkpoint=tmp_path, **{name: FREE[name]}).fit(signals, array)
+    # nothing was left to do: a step would have been interrupted
+    assert len(resumed.history_) == 2
+
+
+def test_the_motion_may_change_where_it_does_not_teach(quick, kind, signals, array, tmp_path):
+    quick(**kind, checkpoint=tmp_path).fit(signals, array)
+    resumed = quick(**kind, checkpoint=tmp_path, motion=MotionModel(diffusion=0.5)).fit(signals, array)
+    assert len(resumed.history_) == 2
+    quick(checkpoint=tmp_path / "other", motion=None).fit(signals, array)
+    assert quick(checkpoint=tmp_path / "other", motion=MotionModel()).fit(signals, array).history_
+
+
+def test_a_run_is_not_resumed_with_other_sound_truth_or_array(quick, kind, signals, array, tmp_path):
+    def resume(signals, array, activity=None):
+        quick(**kind, checkpoint=tmp_path).fit(signals, array, activity=activity)
+
+    resume(signals, array)
+    checksums = (
+        r"recordings: 3 recordings with the checksum [0-9a-f]{8} there, 3 recordings with the checksum \w{8} asked"
+    )
+    with pytest.raises(ModelFileError, match=rf"another run: {checksums} for\. Use the same.*another folder"):
+        resume([signals[0], signals[1], signals[2][:, ::-1].copy()], array)
+    with pytest.raises(ModelFileError, match=rf"another run: {checksums} for\."):
+        resume(signals, array, [np.ones(1 + (s.shape[1] - 1024) // 768, bool) for s in signals])
+    with pytest.raises(ModelFileError, match=r"recordings: 3 recordings .* there, 2 recordings .* asked for"):
+        resume(signals[:2], array)
+    # the fractional lags of encoder "map" may be the same for a slightly other array
+    with pytest.raises(ModelFileError, match=r"another run: positions: they differ by up to 0\.00\d+[.;]"):
+        resume(signals, array.perturb(0.002, 0))
+    more = MicArray([*array.positions, [0.02, 0.02, 0.02]])
+    with pytest.raises(ModelFileError, match="positions: a table of 4 rows there, a table of 5 rows asked for"):
+        resume([np.concatenate([s, s[:1]]) for s in signals], more)
+
+
+def test_other_weights_to_start_from_are_another_run(quick, signals, array, tmp_path):
+    one = quick(warm_start=True).fit(signals, array)
+    other = quick(warm_start=True).fit(signals[:1], array)
+    one.set_params(checkpoint=tmp_path).fit(signals, array)
+    with pytest.raises(ModelFileError, match=r"another run: sum_of_initial_weights: [\d.]+ there, [\d.]+ asked for\."):
+        other.set_params(checkpoint=tmp_path).fit(signals, array)
+
+
+def test_the_folder_of_a_run_may_be_moved(quick, signals, array, tmp_path):
     quick(checkpoint=tmp_path / "a").fit(signals, array)
     (tmp_path / "a").rename(tmp_path / "b")
     with pytest.MonkeyPatch.context() as patch:
         interrupt_at(patch, TrainingLoop, "step", 1)
-        resumed = quick(checkpoint=str(tmp_path / "b"), verbose=1, device="cpu:0", array=array).fit(signals)
-    # nothing was left to do: a step would have been interrupted
+        resumed = quick(checkpoint=str(tmp_path / "b"), array=array).fit(signals)
     assert len(resumed.history_) == 2
 
 

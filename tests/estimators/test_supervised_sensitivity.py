@@ -166,7 +166,7 @@ def test_another_truth_is_another_run(fitted, cls, signals, truth, tmp_path):
 
     kept = clone(fitted[cls][0]).set_params(checkpoint=tmp_path).fit(signals, truth)
     turned = [np.column_stack([rows[:, 0], -rows[:, 1:4], rows[:, 4]]) for rows in truth]
-    with pytest.raises(ModelFileError, match="belongs to another run: recordings differ"):
+    with pytest.raises(ModelFileError, match="another run: recordings: 3 recordings with the checksum"):
         clone(kept).fit(signals, turned)
 
 

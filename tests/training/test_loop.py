@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from doatrack.exceptions import ModelFileError
 from doatrack.training import Callback, Checkpoint, TrainingLoop, exponential_decay
+from doatrack.training.differences import differences
 
 
 class Recorder(Callback):
@@ -250,15 +252,62 @@ def test_without_a_file_nothing_happens(tmp_path):
 
 
 def test_the_difference_to_another_run_is_named(tmp_path):
-    kept = {"gamma": 4.0, "beta": 0.1, "pairs": [[0, 1]], "gone": 1}
+    kept = {"gamma": 4.0, "beta": 0.1, "pairs": [[0, 1]], "gone": 1, "seed": 3}
     make_loop(n_epochs=1, callbacks=[Checkpoint(tmp_path, kept)]).run()
-    other = Checkpoint(tmp_path, {"gamma": 5.0, "beta": 0.1, "pairs": ((0, 1),), "added": 1})
+    asked = {"gamma": 5.0, "beta": 0.1, "pairs": ((0, 1),), "added": 1, "seed": 4}
+    other = Checkpoint(tmp_path, asked, derived=("seed",))
     loop = make_loop()
     start = {k: v.clone() for k, v in loop.module.state_dict().items()}
-    with pytest.raises(ModelFileError, match=r"belongs to another run: added, gamma, gone differ.*another folder"):
+    words = "added: nothing there, 1 asked for; gamma: 4.0 there, 5.0 asked for; gone: 1 there, nothing asked for"
+    with pytest.raises(ModelFileError, match=rf"belongs to another run: {words}\. Use the same .*another folder"):
         other.resume(loop)
     assert loop.epoch == 0
     assert all(torch.equal(v, start[k]) for k, v in loop.module.state_dict().items())
+
+
+def test_what_follows_from_nothing_else_is_named(tmp_path):
+    make_loop(n_epochs=1, callbacks=[Checkpoint(tmp_path, {"seed": 3})]).run()
+    with pytest.raises(ModelFileError, match=r"another run: seed: 3 there, 4 asked for\."):
+        Checkpoint(tmp_path, {"seed": 4}, derived=("seed",)).resume(make_loop())
+
+
+def test_numbers_of_numpy_are_the_same_run(tmp_path):
+    make_loop(n_epochs=1, callbacks=[Checkpoint(tmp_path, {"width": 8, "learn": True})]).run()
+    loop = make_loop(n_epochs=1)
+    Checkpoint(tmp_path, {"width": np.int64(8), "learn": np.bool_(True)}).resume(loop)
+    assert loop.epoch == 1
+
+
+def test_a_number_for_each_process_may_change_with_their_number(tmp_path):
+    def checkpoint(batch_size):
+        return Checkpoint(tmp_path, {"batch_size": batch_size}, per_process=("batch_size",))
+
+    def loop_of(n_processes, **options):
+        loop = make_loop(n_epochs=1, **options)
+        loop.processes.n_processes = n_processes
+        return loop
+
+    loop_of(1, callbacks=[checkpoint(8)]).run()
+    for n_processes, batch_size in ((1, 8), (2, 4), (4, 2), (2, 8)):
+        loop = loop_of(n_processes)
+        checkpoint(batch_size).resume(loop)
+        assert loop.epoch == 1
+    for n_processes, batch_size in ((1, 4), (2, 2), (4, 4)):
+        with pytest.raises(ModelFileError, match=rf"another run: batch_size: 8 there, {batch_size} asked for\."):
+            checkpoint(batch_size).resume(loop_of(n_processes))
+
+
+def test_differences_of_long_values_are_told_by_what_differs():
+    table = np.arange(24.0).reshape(12, 2)
+    (told,) = differences({"positions": table.tolist()}, {"positions": (table + 0.002).tolist()})
+    assert told == "positions: they differ by up to 0.002"
+    (told,) = differences({"positions": table.tolist()}, {"positions": table[:3].tolist()})
+    assert told == "positions: a table of 12 rows there, a table of 3 rows asked for"
+    words = [f"Settings({', '.join(f'name_{k}={k}' for k in range(20))}, last={last})" for last in (1, 2)]
+    (told,) = differences({"features": words[0]}, {"features": words[1]})
+    assert told == "features: last=1) there, last=2) asked for"
+    (told,) = differences({"a": "x" * 200}, {"a": None})
+    assert told == f"a: {'x' * 80}... there, None asked for"
 
 
 DAMAGE = {
