@@ -13,11 +13,54 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from doatrack._validation import check_path
 from doatrack.exceptions import InvalidInputError
 
-__all__ = ["atomic_write_bytes", "read_number_table", "read_text_table", "write_beside"]
+__all__ = [
+    "atomic_write_bytes",
+    "check_folder",
+    "is_device_or_pipe",
+    "read_number_table",
+    "read_text_table",
+    "write_beside",
+]
 
 _MOST_LISTED = 24  # columns or cells that a message repeats
+
+
+def is_device_or_pipe(path: str | os.PathLike[str]) -> bool:
+    """Return whether something is there that is neither a file nor a folder: it may have no end."""
+    place = pathlib.Path(path)
+    return place.exists() and not (place.is_file() or place.is_dir())
+
+
+def check_folder(name: str, path: str | os.PathLike[str]) -> pathlib.Path:
+    """Return a path that is a folder, or may be made one.
+
+    Parameters
+    ----------
+    name : str
+        How messages call it.
+    path : path-like
+
+    Raises
+    ------
+    InvalidInputError
+        If it, or what it is to be in, is a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check_folder("out", f"{folder}/new/one").name
+    'one'
+    """
+    folder = check_path(name, path)
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    if there is not None and not there.is_dir():
+        which = "it" if there == folder else str(there)
+        raise InvalidInputError(f"{name} {folder} must be a folder, but {which} is a file. Choose another name.")
+    return folder
 
 
 @contextlib.contextmanager
@@ -39,8 +82,10 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Raises
     ------
-    FileNotFoundError
-        If the folder does not exist.
+    InvalidInputError
+        If `path` is none.
+    FileNotFoundError, NotADirectoryError
+        If the folder does not exist, or is a file.
     OSError
         If writing fails, for example on a full disk, or `path` is a device; the message names the file.
 
@@ -53,9 +98,11 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ...     (pathlib.Path(folder) / "note.txt").read_text()
     'kept whole or not at all'
     """
-    target = pathlib.Path(os.path.realpath(path))
-    if target.exists() and not (target.is_file() or target.is_dir()):
+    target = pathlib.Path(os.path.realpath(check_path("path", path)))
+    if is_device_or_pipe(target):
         raise OSError(errno.EINVAL, f"{path} cannot be written: it is a device or a pipe, not a file. Name a file.")
+    if target.parent.exists() and not target.parent.is_dir():
+        raise NotADirectoryError(f"{target.parent} is a file: {target.name} cannot be written into it. Name a folder.")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"The folder {target.parent} does not exist; create it before writing {target.name}.")
     part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
@@ -211,7 +258,7 @@ def _listed(cells: Sequence[str], delimiter: str) -> str:
 
 def _read_csv(path: str | os.PathLike[str], delimiter: str) -> list[list[str]]:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(check_path("path", path), encoding="utf-8-sig", newline="") as file:
             return list(csv.reader(file, delimiter=delimiter))
     except FileNotFoundError as error:
         raise InvalidInputError(f"{path} does not exist.") from error

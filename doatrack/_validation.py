@@ -168,8 +168,9 @@ def _plain_array(name: str, value: object) -> NDArray[Any]:
         try:
             return np.asarray(value.detach().cpu().numpy())
         except (TypeError, RuntimeError) as error:  # bfloat16, sparse, without data (meta)
+            reason = str(error).rstrip(".!")
             raise InvalidInputError(
-                f"{name} must be a tensor that NumPy can hold: {error}. Convert it with x.float().to_dense()."
+                f"{name} must be a tensor that NumPy can hold: {reason}. Convert it with x.float().to_dense()."
             ) from error
     return np.asarray(value)
 
@@ -198,10 +199,13 @@ def check_unit_vectors(name: str, value: object, *, tolerance: float = 1e-3) -> 
     return array
 
 
-def check_waveform(waveform: object, n_mics: int | None = None, *, name: str = "waveform") -> NDArray[np.float32]:
+def check_waveform(
+    waveform: object, n_mics: int | None = None, *, name: str = "waveform", whole: bool = True
+) -> NDArray[np.float32]:
     """Return one recording as float32 `(n_mics, n_samples)`.
 
-    Integer samples are scaled by the range of their type, so that full scale is 1.
+    Integer samples are scaled by the range of their type, so that full scale is 1; those of 64 bits by the range of 16
+    or 32 bits, whichever holds the whole recording.
 
     Parameters
     ----------
@@ -211,12 +215,15 @@ def check_waveform(waveform: object, n_mics: int | None = None, *, name: str = "
         The number of channels that the array needs; None accepts two or more.
     name : str
         How messages call the recording ("recording 3").
+    whole : bool
+        Whether it is a whole recording; from a part of one, the range of 64-bit integers cannot be told.
 
     Raises
     ------
     InvalidInputError
         On another shape, another number of channels (with a hint where the array looks transposed), NaN or
-        infinite samples, complex or non-numeric samples, or magnitudes beyond what float32 can square.
+        infinite samples, complex or non-numeric samples, 64-bit integers in a part of a recording, or magnitudes beyond
+        what float32 can square.
     """
     try:
         array = _plain_array(name, waveform)
@@ -236,7 +243,7 @@ def check_waveform(waveform: object, n_mics: int | None = None, *, name: str = "
         raise InvalidInputError(f"{name} must have the shape (n_mics, n_samples), got {array.shape}.")
     _check_channels(name, array.shape, n_mics)
     if array.dtype.kind in "iu":
-        array = _scale_integers(name, array)
+        array = _scale_integers(name, array, whole=whole)
     # of NaN both are NaN
     peak = max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
     if not math.isfinite(peak):
@@ -264,7 +271,7 @@ def _check_channels(name: str, shape: tuple[int, ...], n_mics: int | None) -> No
         raise InvalidInputError(f"{name} must have at least 2 channels, got the shape {shape}.")
 
 
-def _scale_integers(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
+def _scale_integers(name: str, array: NDArray[Any], *, whole: bool) -> NDArray[np.float32]:
     info = np.iinfo(array.dtype)
     if array.dtype.kind == "u":
         raise InvalidInputError(
@@ -272,7 +279,13 @@ def _scale_integers(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
             "Subtract the zero level and convert to float, or to int16."
         )
     if array.dtype.itemsize > 4:
-        peak = int(np.abs(array).max(initial=0))
+        if not whole:
+            raise InvalidInputError(
+                f"{name} holds 64-bit integers ({array.dtype}), whose full scale a part of a recording does not tell. "
+                "Convert it to int16, int32 or float."
+            )
+        # ranges hold one number more below zero; abs of the most negative one is negative
+        peak = max(int(array.max(initial=0)), -int(array.min(initial=0)) - 1)
         if peak > np.iinfo(np.int32).max:
             raise InvalidInputError(
                 f"{name} holds integers up to {peak}, beyond the range of 32-bit audio. Convert it to float."

@@ -5,7 +5,7 @@ import stat
 import numpy as np
 import pytest
 
-from doatrack._files import atomic_write_bytes, read_number_table, read_text_table
+from doatrack._files import atomic_write_bytes, check_folder, read_number_table, read_text_table
 from doatrack.exceptions import InvalidInputError
 
 
@@ -136,3 +136,23 @@ def test_device_is_not_replaced_by_a_file(tmp_path):
         atomic_write_bytes(tmp_path / "pipe", b"new")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("path", [None, 3, b"a", "", "a\0b"])
+def test_what_is_no_path_is_refused(path):
+    for call in (lambda: atomic_write_bytes(path, b""), lambda: read_number_table(path, ["a"])):
+        with pytest.raises(InvalidInputError, match=r"path must (be a path|name a file)"):
+            call()
+
+
+def test_a_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "a").write_bytes(b"mine")
+    with pytest.raises(NotADirectoryError, match=r"a is a file: b cannot be written into it\. Name a folder"):
+        atomic_write_bytes(tmp_path / "a" / "b", b"")
+    for path, which in ((tmp_path / "a", "it"), (tmp_path / "a" / "b" / "c", str(tmp_path / "a"))):
+        with pytest.raises(
+            InvalidInputError, match=rf"out .* must be a folder, but {which} is a file\. Choose another"
+        ):
+            check_folder("out", path)
+    assert check_folder("out", str(tmp_path / "b" / "c")) == tmp_path / "b" / "c"
+    assert sorted(os.listdir(tmp_path)) == ["a"]

@@ -17,6 +17,7 @@ __all__ = ["open_sound_file", "read_pieces"]
 _PIECE = 65536  # samples per channel read at a time
 _RATES = (1000, 1_000_000)  # Hz; beyond, a header is damaged
 _UNKNOWN_LENGTH = 2**62
+_NO_FILE = "File does not exist or is not a regular file"  # what the decoder says of damaged MP3, which is there
 
 
 def open_sound_file(path: str | os.PathLike[str]) -> Any:
@@ -97,6 +98,8 @@ def _check_header(path: str | os.PathLike[str], file: Any) -> None:
 def _reason(error: Exception) -> str:
     """Return the decoder's own words, without the path, which the message has already."""
     words = str(getattr(error, "error_string", None) or error).removeprefix("Error : ").strip()
+    if words.startswith(_NO_FILE):
+        words = "it is damaged, or its format is not known"
     return words if words.endswith(".") else f"{words}."
 
 

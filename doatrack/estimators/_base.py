@@ -2,7 +2,6 @@
 
 import copy
 import os
-import pathlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Self
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from doatrack._validation import check_weights
+from doatrack._validation import check_path, check_weights
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._arguments import per_recording, sort_arguments
 from doatrack.estimators._calibrated import CalibratedTracker
@@ -254,13 +253,15 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
         Raises
         ------
         sklearn.exceptions.NotFittedError
+        InvalidInputError
+            If `path` is none.
         OSError
             If the file cannot be written.
         """
         from doatrack.estimators._files import save_estimator
 
         check_is_fitted(self)
-        save_estimator(self, pathlib.Path(path))
+        save_estimator(self, check_path("path", path))
 
     def _doa_of(self, smoothing: Smoothing, recordings: Recordings, index: int) -> NDArray[np.float64]:
         return self._joined(recordings, index, smoothing).doa

@@ -8,6 +8,7 @@ from typing import Any
 
 from sklearn.utils import check_random_state
 
+from doatrack._files import check_folder
 from doatrack.exceptions import InvalidInputError
 from doatrack.training import Checkpoint
 
@@ -43,7 +44,7 @@ def scratch_folder(checkpoint: str | os.PathLike[str] | None) -> pathlib.Path | 
     """Return where features are kept while learning: beside the checkpoint, whose disk was chosen for this."""
     if checkpoint is None:
         return None
-    folder = pathlib.Path(checkpoint)
+    folder = check_folder("checkpoint", checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -71,7 +71,7 @@ class StreamedTracker(TrackerCore):
         [0, 1, 0, 2]
         """
         check_is_fitted(self)
-        if smoothing not in ("filter", None):
+        if smoothing is not None and not (isinstance(smoothing, str) and smoothing == "filter"):
             raise InvalidInputError(
                 f"A stream's smoothing must be 'filter' or None, got {smoothing!r}. The smoother needs the whole "
                 "recording: use track()."

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from doatrack._files import atomic_write_bytes
+from doatrack._files import atomic_write_bytes, is_device_or_pipe
 from doatrack.exceptions import InvalidInputError, ModelFileError
 
 __all__ = ["FORMAT_VERSION", "read_model_file", "write_model_file"]
@@ -136,6 +136,8 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
 
 def _read(path: str | os.PathLike[str]) -> bytes:
     try:
+        if is_device_or_pipe(path):
+            raise ModelFileError(f"{path} is a device or a pipe, not a model file. Name a file.")
         return pathlib.Path(path).read_bytes()
     except FileNotFoundError as error:
         raise ModelFileError(f"The model file {path} does not exist.") from error

@@ -12,6 +12,8 @@ from doatrack.tracking import MultiTrack, Track
 
 __all__ = ["SoundTracker", "Stream"]
 
+_LONGEST_GAP_S = 7 * 24 * 3600  # there is a row for every frame of it: 3 million at the usual hop
+
 
 class SoundTracker(Protocol):
     """What a stream hands its sound to."""
@@ -95,7 +97,8 @@ class Stream:
         Parameters
         ----------
         chunk : array-like of shape (n_mics, n_samples)
-            The next samples, any number of them, 0 too; full scale is 1 (integers are scaled by their range).
+            The next samples, any number of them, 0 too; full scale is 1 (integers of 8, 16 and 32 bits are scaled by
+            their range).
 
         Returns
         -------
@@ -105,12 +108,13 @@ class Stream:
         Raises
         ------
         InvalidInputError
-            If the chunk has another number of channels, is no array of real numbers or holds NaN or infinity, and after
-            `finish`. The stream is as before: go on with the next chunk, and `gap` for the samples of this one.
+            If the chunk has another number of channels, is no array of real numbers, holds NaN, infinity or 64-bit
+            integers, and after `finish`. The stream is as before: go on with the next chunk, and `gap` for the samples
+            of this one.
         """
         self._check_open()
         # a copy: what does not fill a frame is kept, and a program may use its buffer again
-        samples = np.array(check_waveform(chunk, self._n_mics, name="chunk"))
+        samples = np.array(check_waveform(chunk, self._n_mics, name="chunk", whole=False))
         self._n_samples += samples.shape[1]
         return self._counted(self._tracker.push(samples))
 
@@ -123,15 +127,20 @@ class Stream:
         Parameters
         ----------
         n_samples : int
-            At least 0.
+            At least 0, at most a week.
 
         Raises
         ------
         InvalidInputError
-            If the number is negative or none, and after `finish`.
+            If the number is negative, more than a week or none, and after `finish`.
         """
         self._check_open()
         count = check_int("n_samples", n_samples, 0)
+        if count > _LONGEST_GAP_S * self.sample_rate:
+            raise InvalidInputError(
+                f"n_samples must be at most a week, {_LONGEST_GAP_S * self.sample_rate} samples, got {count}. Finish "
+                "the stream, and start another one with tracker.stream()."
+            )
         if count == 0:
             return self._counted(self._tracker.push(np.zeros((self._n_mics, 0), np.float32)))
         self._n_samples += count

@@ -96,7 +96,10 @@ class Checkpoint(Callback):
         found = loop.processes.from_first(self._found(n_processes) if loop.processes.rank == 0 else None)
         if found is not None:
             header, tensors = found
-            _unpack(loop, tensors)
+            try:
+                _unpack(loop, tensors)
+            except (KeyError, RuntimeError, TypeError, ValueError) as error:
+                raise self._damaged(error) from error
             loop.epoch, loop.history = int(header["epoch"]), list(header["history"])
 
     def _found(self, n_processes: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
@@ -122,12 +125,22 @@ class Checkpoint(Callback):
 
         try:
             with safe_open(self._path, framework="np") as file:
-                header = json.loads(file.metadata()["doatrack-checkpoint"])
+                header = _checked(json.loads(file.metadata()["doatrack-checkpoint"]))
                 return header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(
-                f"The checkpoint {self._path} is damaged ({error}). Delete it to start anew."
-            ) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> ModelFileError:
+        reason = " ".join(str(error).split())
+        return ModelFileError(f"The checkpoint {self._path} is damaged ({reason}). Delete it to start anew.")
+
+
+def _checked(header: Any) -> dict[str, Any]:
+    """Return the header of a checkpoint if it is one."""
+    kinds = {"epoch": int, "history": list, "fingerprint": dict}
+    if not isinstance(header, dict) or any(not isinstance(header.get(key), kind) for key, kind in kinds.items()):
+        raise ValueError(f"its header lacks {', '.join(kinds)}")
+    return header
 
 
 def _plain(value: Any) -> Any:

@@ -163,6 +163,14 @@ def test_text_named_wav(tmp_path):
         read_audio(tmp_path / "a.wav")
 
 
+def test_damaged_mp3_is_not_said_to_be_missing(tmp_path):
+    (tmp_path / "a.mp3").write_bytes(b"ID3" + bytes(500))
+    with pytest.raises(
+        AudioFileError, match=r"a\.mp3 cannot be read as audio: it is damaged, or its format is not known"
+    ):
+        read_audio(tmp_path / "a.mp3")
+
+
 def test_raw_samples_without_a_header(tmp_path):
     (tmp_path / "a.raw").write_bytes(bytes(100))
     with pytest.raises(AudioFileError, match=r"a\.raw cannot be read as audio"):

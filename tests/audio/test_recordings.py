@@ -190,3 +190,11 @@ def test_channels_of_arrays_are_not_silently_all(file):
     with pytest.raises(InvalidInputError, match=r"channels picks channels of files.*x\[channels\]"):
         Recordings([waves(1)[0], file], channels=[0, 1])
     assert Recordings([file], channels=[0, 1])[0].shape[0] == 2
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32])
+def test_integers_in_64_bits_are_scaled_as_those_that_they_are(kind):
+    limits = np.iinfo(kind)
+    samples = np.array([[limits.min, -1, 0], [1, limits.max, 7]], dtype=kind)
+    narrow, wide = (Recordings(some)[0] for some in (samples, samples.astype(np.int64)))
+    assert np.array_equal(narrow, wide)

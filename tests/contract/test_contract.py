@@ -186,6 +186,13 @@ def test_unfitted_estimators_say_so(estimator, corpus, tmp_path):
         estimator.for_array(corpus.array)
 
 
+def test_what_is_no_path_is_not_saved_to(estimator, corpus):
+    estimator.fit(corpus.signals, corpus.array, corpus.labels)
+    for path in (None, "", 3):
+        with pytest.raises(InvalidInputError, match=r"path must (be a path|name a file)"):
+            estimator.save(path)
+
+
 def test_order_of_channels_with_their_positions_changes_nothing(estimator, corpus):
     order = [2, 0, 3, 1]
     one = clone(estimator).fit(corpus.signals, corpus.array, corpus.labels)
@@ -295,6 +302,7 @@ BAD_SIGNALS = {
     "infinite": (lambda s: np.where(np.arange(s.shape[1]) == 7, np.inf, s), r"0 NaN and 4 infinite"),
     "huge": (lambda s: s * 1e20, r"beyond what can be processed in single precision"),
     "int64": (lambda s: np.full(s.shape, 2**40), r"beyond the range of 32-bit audio"),
+    "int64 below": (lambda s: np.full(s.shape, np.iinfo(np.int64).min), r"beyond the range of 32-bit audio"),
     "unsigned": (lambda s: np.zeros(s.shape, dtype=np.uint8), r"unsigned integers"),
     "text": (lambda s: np.full(s.shape, "a"), r"real samples"),
     "complex": (lambda s: s * 1j, r"real samples"),

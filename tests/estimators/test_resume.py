@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from doatrack import MicArray, PhysicsVAETracker
-from doatrack.exceptions import ModelFileError
+from doatrack.exceptions import InvalidInputError, ModelFileError
 from doatrack.tracking import MotionModel
 from doatrack.training import Checkpoint, CropSampler, TrainingLoop
 
@@ -265,6 +265,14 @@ def test_the_folder_of_a_run_may_be_moved(quick, signals, array, tmp_path):
         interrupt_at(patch, TrainingLoop, "step", 1)
         resumed = quick(checkpoint=str(tmp_path / "b"), array=array).fit(signals)
     assert len(resumed.history_) == 2
+
+
+def test_a_file_in_place_of_the_checkpoint_is_named(quick, signals, array, tmp_path):
+    (tmp_path / "file").write_bytes(b"mine")
+    for path, which in ((tmp_path / "file", "it"), (tmp_path / "file" / "run", r"\S*file")):
+        with pytest.raises(InvalidInputError, match=rf"checkpoint .* must be a folder, but {which} is a file\. Choose"):
+            quick(checkpoint=path).fit(signals, array)
+    assert (tmp_path / "file").read_bytes() == b"mine"
 
 
 def test_a_damaged_checkpoint_is_named(quick, kind, signals, array, tmp_path):

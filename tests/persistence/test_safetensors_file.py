@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import pathlib
 import pickle
 import struct
 
@@ -200,4 +201,12 @@ def test_one_changed_bit_anywhere_is_noticed(tmp_path):
     for place in range(8, len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(ModelFileError):
+            read_model_file(path)
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_what_has_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe"):
+        with pytest.raises(ModelFileError, match=f"{path} is a device or a pipe, not a model file"):
             read_model_file(path)

@@ -183,6 +183,10 @@ BAD = {
     "inf": (np.full((4, 10), np.inf), "chunk must hold finite samples.*40 infinite"),
     "complex": (np.zeros((4, 10), complex), "chunk must hold real samples"),
     "unsigned": (np.zeros((4, 10), np.uint8), "chunk holds unsigned integers"),
+    "64 bits": (
+        np.zeros((4, 10), np.int64),
+        r"chunk holds 64-bit integers \(int64\), whose full scale.*Convert it to int16",
+    ),
     "one axis": (np.zeros(4), r"chunk must have the shape \(n_mics, n_samples\), got \(4,\)"),
     "words": ("sound", "chunk must"),
 }
@@ -226,11 +230,25 @@ def test_a_stream_cannot_be_copied_and_goes_on(fitted, sound, make):
 def test_unknown_smoothing_and_gaps_are_refused(fitted):
     with pytest.raises(InvalidInputError, match=r"smoothing must be 'filter' or None, got 'smoother'\. .* use track"):
         fitted["srp"].stream("smoother")
+    with pytest.raises(InvalidInputError, match=r"smoothing must be 'filter' or None, got array\(\['filter'"):
+        fitted["srp"].stream(np.array(["filter", "filter"]))
     stream = stream_of(fitted["srp"])
     for count in (-1, 2.5, "3"):
         with pytest.raises(InvalidInputError, match="n_samples must"):
             stream.gap(count)
     assert stream.n_samples == 0
+
+
+@pytest.mark.parametrize("count", [7 * 24 * 3600 * RATE + 1, 10**30])
+def test_a_gap_that_would_fill_the_memory_is_refused_and_the_stream_goes_on(fitted, sound, count):
+    signal = sound(6000)
+    tracker = copy.copy(fitted["srp"]).set_params(causal=True)
+    stream = tracker.stream()
+    tracks = [stream.push(signal[:, :2500])]
+    with pytest.raises(InvalidInputError, match=f"at most a week, 9676800000 samples, got {count}.*start another one"):
+        stream.gap(count)
+    tracks += [stream.push(signal[:, 2500:]), stream.finish()]
+    assert_same(tracks, tracker.track(signal, "filter"), 1e-6)
 
 
 def test_an_empty_stream_gives_empty_tracks(fitted):

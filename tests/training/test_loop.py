@@ -1,6 +1,7 @@
 """The loop calls, clips, skips and schedules as it says; a checkpoint brings it back to the same bits."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -335,3 +336,37 @@ def test_another_safetensors_file_is_no_checkpoint(tmp_path):
     save_file({}, tmp_path / "checkpoint.safetensors", metadata={"other": json.dumps({})})
     with pytest.raises(ModelFileError, match="is damaged"):
         Checkpoint(tmp_path, {}).resume(make_loop())
+
+
+HEADERS = ([1], "x", {"fingerprint": None, "epoch": 1, "history": []}, {"fingerprint": {}, "epoch": "1", "history": []})
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_that_is_none_is_damage(tmp_path, header):
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "checkpoint.safetensors"
+    save_file({}, path, metadata={"doatrack-checkpoint": json.dumps(header)})
+    damaged = "is damaged (its header lacks epoch, history, fingerprint). Delete it to start anew."
+    for call in (lambda: Checkpoint(tmp_path, {}).resume(make_loop()), lambda: Checkpoint(tmp_path, {}).stored("seed")):
+        with pytest.raises(ModelFileError, match=re.escape(damaged)):
+            call()
+
+
+@pytest.mark.parametrize("change", ["lost", "shape"])
+def test_a_state_that_does_not_fit_is_damage(tmp_path, change):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    make_loop(n_epochs=1, callbacks=[Checkpoint(tmp_path, {})]).run()
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, "np") as file:
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    # torch loads states without the counter, as old ones are
+    for name in [key for key in tensors if key.startswith(("module", "gen")) and not key.endswith("batches_tracked")]:
+        other = {key: value for key, value in tensors.items() if key != name}
+        save_file(other | ({name: np.zeros(7, np.uint8)} if change == "shape" else {}), path, metadata=metadata)
+        with pytest.raises(
+            ModelFileError, match=r"checkpoint\.safetensors is damaged \(.*\)\. Delete it to start anew"
+        ):
+            Checkpoint(tmp_path, {}).resume(make_loop())
