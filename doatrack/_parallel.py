@@ -71,6 +71,9 @@ def in_parallel(
     if dask is None and count_jobs(n_jobs) == 1:
         yield from map(function, items)
         return
+    # joblib starts all processes at once, whether there is work for them or not
+    most = max(len(items), 2)
+    n_jobs = most if dask is None and count_jobs(n_jobs) > most else n_jobs
     tasks = [(_process(), function, item) for item in items]
     done = 0
     try:

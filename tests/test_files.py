@@ -156,3 +156,21 @@ def test_a_file_in_place_of_the_folder(tmp_path):
             check_folder("out", path)
     assert check_folder("out", str(tmp_path / "b" / "c")) == tmp_path / "b" / "c"
     assert sorted(os.listdir(tmp_path)) == ["a"]
+
+
+@pytest.mark.parametrize("path", [None, 3, "", "a\0b"])
+def test_no_reader_takes_what_is_no_path(path):
+    from doatrack import MicArray, MultiTrack, NeuralSRPTracker, Track
+    from doatrack.audio import AudioFile
+    from doatrack.datasets import LibriSpeech, NoiseFolder, SpeechFolder
+    from doatrack.live import FileSource
+
+    pair = MicArray([[0.05, 0, 0], [-0.05, 0, 0]])
+    readers = (
+        *(Track.from_csv, Track.from_json, MultiTrack.from_csv, MultiTrack.from_json, MicArray.from_json),
+        *(AudioFile, FileSource, SpeechFolder, NoiseFolder, LibriSpeech),
+        lambda path: NeuralSRPTracker.from_reference(path, pair),
+    )
+    for reader in readers:
+        with pytest.raises(InvalidInputError, match=r"path must (be a path|name a file)"):
+            reader(path)

@@ -174,3 +174,18 @@ def test_a_job_that_dask_gives_up_is_told_by_the_name_of_a_base_class_too(dask):
     with pytest.raises(WorkerError, match=r"job 3 of 4 .* Go on\."):
         found.extend(in_parallel(work, range(4), None, "Go on."))
     assert found == [0, 1]
+
+
+def test_no_more_processes_are_started_than_there_is_work(monkeypatch):
+    asked = []
+
+    class Noted(joblib.Parallel):
+        def __init__(self, n_jobs, **options):
+            asked.append(n_jobs)
+            super().__init__(n_jobs, **options)
+
+    monkeypatch.setattr(joblib, "Parallel", Noted)
+    with joblib.parallel_config("threading"):
+        for n_items, n_jobs in ((3, 100_000), (1, 100_000), (5, 2)):
+            assert list(in_parallel(abs, range(n_items), n_jobs, "")) == list(range(n_items))
+    assert asked == [3, 2, 2]

@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from doatrack._validation import check_real
+from doatrack._validation import check_path, check_real
 from doatrack.audio.channels import check_channels
 
 __all__ = ["AudioFile"]
@@ -41,7 +41,7 @@ class AudioFile(os.PathLike[str]):
     start: float = 0.0
 
     def __init__(self, path: str | os.PathLike[str], channels: Sequence[int] | None = None, start: float = 0.0) -> None:
-        object.__setattr__(self, "path", pathlib.Path(path))
+        object.__setattr__(self, "path", check_path("path", path))
         object.__setattr__(self, "channels", None if channels is None else check_channels(channels))
         object.__setattr__(self, "start", check_real("start", start, 0.0))
 

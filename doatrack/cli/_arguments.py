@@ -1,5 +1,6 @@
 """Arguments that several commands share, and what their text means."""
 
+import os
 import pathlib
 import re
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import typer
 
 from doatrack._validation import check_choice
 from doatrack.cli._run import say
-from doatrack.exceptions import InvalidInputError
+from doatrack.exceptions import AudioFileError, DoatrackError, InvalidInputError
 
 if TYPE_CHECKING:
     from doatrack.audio import AudioFile
@@ -43,6 +44,7 @@ __all__ = [
 ARRAY_FILE = "array.json"
 
 _UPWARDS = 0.9  # z of a normal that counts as up
+_JOBS_PER_CORE, _FEW_JOBS = 4, 64  # more processes only fill the memory
 _NUMBER = r"-?\d+(?:\.\d*)?|-?\.\d+"
 
 ArrayOption = Annotated[
@@ -148,8 +150,11 @@ def array_for(recording: pathlib.Path, given: "MicArray | None") -> "MicArray | 
     return array_beside(recording) if given is None else given
 
 
-def missing_array(what: str) -> InvalidInputError:
-    """Word that a geometry is needed, and how to give it."""
+def missing_array(what: str, *recordings: pathlib.Path) -> DoatrackError:
+    """Word that a geometry is needed, and how to give it; or that a recording is not there, and so not its folder."""
+    for recording in recordings:
+        if not recording.exists():
+            return AudioFileError(f"{recording} does not exist.")
     return InvalidInputError(
         f"{what} needs the geometry of the microphones: name a preset ('doatrack arrays' lists them) or a JSON file "
         f"with --array, or put {ARRAY_FILE} beside the recordings."
@@ -192,8 +197,9 @@ def check_jobs(jobs: int) -> None:
     ------
     InvalidInputError
     """
-    if jobs == 0 or jobs < -1:
-        raise InvalidInputError(f"--jobs must be at least 1, or -1 for one per core, got {jobs}.")
+    most = max(_FEW_JOBS, _JOBS_PER_CORE * (os.cpu_count() or 1))
+    if jobs == 0 or jobs < -1 or jobs > most:
+        raise InvalidInputError(f"--jobs must be at least 1 and at most {most}, or -1 for one per core, got {jobs}.")
 
 
 def parse_smoothing(text: str) -> "Smoothing":

@@ -59,7 +59,7 @@ def _one_array(recordings: "list[AudioFile]", given: str | None) -> "MicArray":
     found = {folder: array_beside(folder / "any") for folder in {recording.path.parent for recording in recordings}}
     arrays = {array for array in found.values() if array is not None}
     if not arrays or None in found.values():
-        raise missing_array("Fitting")
+        raise missing_array("Fitting", *(recording.path for recording in recordings))
     if len(arrays) > 1:
         raise InvalidInputError(
             f"The folders {', '.join(sorted(map(str, found)))} hold recordings of different arrays. Fit one tracker to "

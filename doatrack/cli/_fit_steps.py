@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
+from doatrack._files import check_folder
 from doatrack.cli._run import say
 from doatrack.exceptions import InvalidInputError, ModelFileError, OutputExistsError
 
@@ -33,7 +34,7 @@ _OPTIONS = {
 def check_target(out: pathlib.Path) -> None:
     from doatrack.persistence import read_model_file
 
-    out.parent.mkdir(parents=True, exist_ok=True)
+    check_folder("The folder of --out,", out.parent).mkdir(parents=True, exist_ok=True)
     if out.is_dir():
         raise InvalidInputError(f"--out {out} must be a file, but it is a folder. Name one: {out}/my.safetensors.")
     if not (out.exists() or out.is_symlink()):

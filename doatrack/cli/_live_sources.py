@@ -102,13 +102,20 @@ class LiveInput:
 
 
 def _standard_input() -> Any:
+    try:
+        number = sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError) as error:  # none, or one that is closed or no file
+        raise InvalidInputError(
+            "Sound was to come from standard input, and there is none: it is closed. Pipe it in: arecord -t raw ... | "
+            "doatrack live --pcm s16le."
+        ) from error
     if sys.stdin.isatty():
         raise InvalidInputError(
             "Sound was to come from standard input, but that is the terminal. Pipe it in: arecord -t raw ... | "
             "doatrack live --pcm s16le."
         )
     # without a buffer: samples come as soon as they are written, and no lock is held when the program ends
-    return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    return open(number, "rb", buffering=0, closefd=False)
 
 
 def print_devices() -> None:

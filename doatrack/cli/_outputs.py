@@ -4,7 +4,7 @@ import io
 import pathlib
 from collections.abc import Callable, Sequence
 
-from doatrack._files import atomic_write_bytes
+from doatrack._files import atomic_write_bytes, check_folder
 from doatrack.exceptions import InvalidInputError, OutputExistsError
 from doatrack.tracking import MultiTrack, Track, is_track_csv
 
@@ -42,12 +42,11 @@ class TrackWriter:
         Raises
         ------
         InvalidInputError
-            If two recordings have one name, or the folder is a file.
+            If two recordings have one name, or the folder, or what it is to be in, is a file.
         OutputExistsError
             If a file is there that is no track of doatrack.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InvalidInputError(f"--out {self.folder} must be a folder, but it is a file. Choose another name.")
+        check_folder("--out", self.folder)
         _check_names(recordings)
         for recording in recordings:
             for target in self._targets(recording):

@@ -55,7 +55,7 @@ def _check_set(folder: pathlib.Path) -> None:
     if not folder.is_dir():
         return
     needed = [folder / ARRAY_FILE, *(path.with_suffix(".csv") for path in find_recordings([folder]))]
-    missing = [str(path) for path in needed if not path.exists()]
+    missing = [str(path) for path in dict.fromkeys(needed) if not path.exists()]
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise InvalidInputError(

@@ -76,8 +76,14 @@ class Trackers:
         self._learned = self._load()
         self._made: dict[MicArray, Any] = {}
 
-    def for_array(self, array: MicArray | None) -> Any:
+    def for_array(self, array: MicArray | None, recording: pathlib.Path | None = None) -> Any:
         """Return the fitted tracker for an array; None is the array of the model file.
+
+        Parameters
+        ----------
+        array : MicArray, optional
+        recording : path, optional
+            What it is for, for a message where there is no array.
 
         Warns
         -----
@@ -86,7 +92,7 @@ class Trackers:
         """
         if array is None:
             if self._model is None:
-                raise missing_array("Tracking")
+                raise missing_array("Tracking", *([] if recording is None else [recording]))
             array = self._learned.array_
         if array not in self._made:
             self._made[array] = self._make(array)

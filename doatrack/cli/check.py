@@ -40,7 +40,7 @@ def run_check(
         for recording in audio_files(paths, channels):
             its_array = array_for(recording.path, given)
             if its_array is None:
-                raise missing_array("check")
+                raise missing_array("check", recording.path)
             groups.setdefault(its_array, []).append(recording)
         reports = [(its_array, files, check_setup(files, its_array)) for its_array, files in groups.items()]
         if json:

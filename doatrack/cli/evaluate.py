@@ -111,6 +111,11 @@ def run_evaluate(
             raise AudioFileError(f"No recording of {folder} could be tracked: there are no figures.")
         groups = evaluation(scored)
         print_figures(groups)
+        if not groups["all"]["n_frames"]:
+            say(
+                f"Note: no frame of {folder} counts. Everywhere the truth is unknown (nan) or not active, or its times "
+                "are not those of the recordings."
+            )
         if failures.count:
             say(f"{failures.count} of {len(scenes)} scenes are left out of these figures.")
         if json is not None:
@@ -168,10 +173,15 @@ def _track(
 
 
 def _check_figures_file(path: pathlib.Path | None) -> None:
-    if path is None or not (path.exists() or path.is_symlink()):
+    from doatrack._files import check_folder
+
+    if path is None:
+        return
+    check_folder("The folder of --json,", path.parent)
+    if not (path.exists() or path.is_symlink()):
         return
     try:
-        content = json_format.loads(path.read_text(encoding="utf-8"))
+        content = json_format.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or content.get("written_by") != _MARK:

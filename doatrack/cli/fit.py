@@ -46,7 +46,9 @@ _EpochsOption = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Passes over the recordings: 4 (map) or 300 (paper); 1 with --start."),
 ]
-_SeedOption = Annotated[int, typer.Option(min=0, help="Of initial weights and random crops; not with --start.")]
+_SeedOption = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Of initial weights and random crops; not with --start.")
+]
 _EncoderOption = Annotated[
     str | None,
     typer.Option(
@@ -109,7 +111,7 @@ def run_fit(
     With --start, partial_fit goes on from learned weights, and nothing is kept before the end.
     With --devices, several processes learn together, each from batches of the usual size (needs doatrack[scale]).
     """
-    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    checkpoint = out.parent / f"{out.name}.checkpoint"
     with (
         _one_voice(),
         running(lambda: kept(checkpoint) if start is None else "Nothing was written.") as failures,

@@ -144,11 +144,13 @@ def run_live(
         way = _parse_joining(smoothing)
         picked = chosen_channels(channels)
         given = given_array(array)
-        if source is not None and wanted.is_file:
-            given = array_for(pathlib.Path(source), given)
+        file = pathlib.Path(source) if source is not None and wanted.is_file else None
+        if file is not None:
+            given = array_for(file, given)
         from doatrack.cli._trackers import Trackers
 
-        session = _session(Trackers(method, model, azimuth, elevation, features).for_array(given), way, look_ahead)
+        tracker = Trackers(method, model, azimuth, elevation, features).for_array(given, file)
+        session = _session(tracker, way, look_ahead)
         with contextlib.ExitStack() as stack:
             opened = stack.enter_context(wanted.open(session.n_mics if picked is None else max(picked) + 1))
             outputs: list[Output] = [told, *_outputs(stack, json)]

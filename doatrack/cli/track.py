@@ -66,7 +66,10 @@ def run_track(
         writer.check([recording.path for recording in recordings])
         trackers = Trackers(method, model, azimuth, elevation, features)
         arrays = [array_for(recording.path, given) for recording in recordings]
-        chosen = [trackers.of_several(trackers.for_array(each), sources) for each in arrays]
+        chosen = [
+            trackers.of_several(trackers.for_array(each, recording.path), sources)
+            for each, recording in zip(arrays, recordings, strict=True)
+        ]
         tracks = track_each(chosen, recordings, way, jobs, f"The tracks written so far are kept in {out}.")
         with progress_over(range(len(recordings)), "tracking", 1) as indices:
             for k, found in zip(indices, tracks, strict=True):

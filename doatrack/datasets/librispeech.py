@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack._files import read_text_table
-from doatrack._validation import check_bool, check_choice, check_int
+from doatrack._validation import check_bool, check_choice, check_int, check_path
 from doatrack.audio import read_audio
 from doatrack.datasets.folder import find_recordings
 from doatrack.exceptions import InvalidInputError
@@ -98,7 +98,7 @@ class LibriSpeech:
         order: str = "consecutive",
         silence_pauses: bool = True,
     ) -> None:
-        self.path = pathlib.Path(path)
+        self.path = check_path("path", path)
         self.subset = subset
         self.split = split
         self.order = check_choice("order", order, _ORDERS)

@@ -224,4 +224,5 @@ def _nothing_found(
         there = sorted({number for _, root in roots for number in root})
         return f"{folder} holds no recording of task {task}: there are tasks {there}. Pass those in tasks."
     arrays = sorted({path.name for recording in recordings for path in recording.iterdir() if path.is_dir()})
-    return f"{folder}: task {task} has no recording of {array}, only of {', '.join(arrays) or 'no array'}."
+    others = f", only of {', '.join(arrays)}" if arrays else ""
+    return f"{folder}: task {task} has no recording of {array}{others}."

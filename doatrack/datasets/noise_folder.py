@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack._files import read_text_table
-from doatrack._validation import check_choice, check_int, check_real
+from doatrack._validation import check_choice, check_int, check_path, check_real
 from doatrack.audio import AudioFile, audio_info, read_blocks
 from doatrack.datasets.folder import find_recordings
 from doatrack.exceptions import AudioFileError, InvalidInputError
@@ -66,7 +66,7 @@ class NoiseFolder:
     def __init__(
         self, path: str | os.PathLike[str], classes: Sequence[str] | None = None, *, fade: float = 0.05
     ) -> None:
-        self.path = pathlib.Path(path)
+        self.path = check_path("path", path)
         self.fade = check_real("fade", fade, 0.0)
         if not self.path.is_dir():
             raise InvalidInputError(f"The noise folder {self.path} is not a folder.")

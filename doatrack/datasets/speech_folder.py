@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack._files import read_text_table
-from doatrack._validation import check_choice, check_int, check_real
+from doatrack._validation import check_choice, check_int, check_path, check_real
 from doatrack.audio import read_audio
 from doatrack.datasets.folder import find_recordings
 from doatrack.exceptions import InvalidInputError
@@ -73,7 +73,7 @@ class SpeechFolder:
         pause_range: tuple[float, float] = (0.2, 1.0),
         activity_threshold_db: float = 30.0,
     ) -> None:
-        self.path = pathlib.Path(path)
+        self.path = check_path("path", path)
         self.split = split
         shortest = check_real("pause_range", pause_range[0], 0.0)
         self.pause_range = (shortest, check_real("pause_range", pause_range[1], shortest))

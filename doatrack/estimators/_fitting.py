@@ -44,7 +44,8 @@ def check_device(device: object) -> None:
     try:
         torch.zeros((), device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InvalidInputError(f"{rule}: {str(error).splitlines()[0]}") from error
+        # of torch's own words the first sentence; the rest is about its insides
+        raise InvalidInputError(f"{rule}: {str(error).splitlines()[0].split('. ')[0]}") from error
 
 
 def run(course: Course, module: nn.Module, hardware: Hardware) -> list[dict[str, float]]:

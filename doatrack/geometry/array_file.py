@@ -2,10 +2,10 @@
 
 import json
 import os
-import pathlib
 from typing import Any
 
 from doatrack._files import atomic_write_bytes
+from doatrack._validation import check_path
 from doatrack.exceptions import InvalidInputError
 
 __all__ = ["read_array_file", "write_array_file"]
@@ -23,14 +23,14 @@ def read_array_file(path: str | os.PathLike[str]) -> tuple[Any, str]:
 
     Examples
     --------
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder) / "pair.json"
     ...     write_array_file(file, [[0.05, 0, 0], [-0.05, 0, 0]], "my pair")
     ...     read_array_file(file)
     ([[0.05, 0, 0], [-0.05, 0, 0]], 'my pair')
     """
-    file = pathlib.Path(path)
+    file = check_path("path", path)
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
@@ -58,7 +58,7 @@ def write_array_file(path: str | os.PathLike[str], positions: list[list[float]],
 
     Examples
     --------
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder) / "pair.json"
     ...     write_array_file(file, [[0.05, 0, 0], [-0.05, 0, 0]], "my pair")

@@ -2,7 +2,6 @@
 
 import math
 import os
-import pathlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from doatrack._validation import check_path
 from doatrack.audio.sound_file import open_sound_file, read_pieces
 from doatrack.exceptions import InvalidInputError
 from doatrack.live.chunk import Chunk, Source
@@ -57,9 +57,12 @@ class FileSource(Source):
     def __init__(
         self, path: str | os.PathLike[str], speed: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        if not speed > 0:
-            raise InvalidInputError(f"speed must be above 0, got {speed}. 1 is the file's own speed, inf the fastest.")
-        self.path = pathlib.Path(path)
+        given: Any = speed
+        if not isinstance(given, (int, float, np.number)) or not given > 0:
+            raise InvalidInputError(
+                f"speed must be a number above 0, got {given!r}. 1 is the file's own speed, inf the fastest."
+            )
+        self.path = check_path("path", path)
         self.name = str(self.path)
         self._speed = speed
         self._clock = clock

@@ -1,6 +1,7 @@
 """Live tracking: read a source, track it, tell frames and events, and end well."""
 
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from doatrack._validation import check_real
 from doatrack.exceptions import DoatrackError, InvalidInputError
 from doatrack.live._throttle import Throttle
 from doatrack.live.chunk import Chunk, Source
@@ -106,7 +108,7 @@ def follow(
         Ends the stream when it is set, from another thread or a signal handler: the source is closed, and what it had
         heard by then is tracked.
     duration_s : float, optional
-        Ends it after so many seconds of sound.
+        Ends it after so many seconds of sound; None and infinity are for ever.
     patience_s : float
         After so many seconds without sound an event says so.
     clock : callable
@@ -119,7 +121,7 @@ def follow(
     Raises
     ------
     InvalidInputError
-        If the source's channels do not fit the tracker, or it follows several sources.
+        If the source's channels do not fit the tracker, it follows several sources, or the duration is none.
     LiveAudioError, AudioFileError
         If the sound broke off for good, after the last frames were told.
 
@@ -139,6 +141,9 @@ def follow(
     >>> [event.kind for event in told if isinstance(event, LiveEvent)]
     ['start', 'end']
     """
+    # for ever is no number of samples
+    endless = duration_s is None or duration_s == math.inf
+    limit_s = None if endless else check_real("duration_s", duration_s, 0.0)
     intake = Intake(source.n_channels, source.sample_rate, session.sample_rate, channels)
     if intake.n_mics != session.n_mics:
         raise InvalidInputError(
@@ -150,14 +155,14 @@ def follow(
     stop = threading.Event() if stop is None else stop
     error: Exception | None = None
     try:
-        for chunk in _chunks(source, intake, stop, duration_s, patience_s, clock):
+        for chunk in _chunks(source, intake, stop, limit_s, patience_s, clock):
             teller.take(chunk)
     except (DoatrackError, OSError) as caught:
         if isinstance(caught, BrokenPipeError):
             raise  # nobody reads the frames any more
         error = caught
     teller.finish()
-    stopped = stop.is_set() or (duration_s is not None and intake.time_s >= duration_s)
+    stopped = stop.is_set() or (limit_s is not None and intake.time_s >= limit_s)
     summary = LiveSummary(teller.n_frames, teller.n_active, intake.time_s, teller.lost_s, stopped)
     teller.tell(_end(summary, error))
     if error is not None:

@@ -104,7 +104,8 @@ class Intake:
             bad = np.flatnonzero(wrong.any(axis=0))
             first, after = int(bad[0]), int(bad[-1]) + 1
             listed = ", ".join(str(channel + 1) for channel in self._picked[wrong.any(axis=1)])
-            yield self._lost("nan", after - first, f"are no finite numbers (channel {listed}, counted from 1)", first)
+            what = f"reach {peak:.3g}, and full scale is 1" if np.isfinite(peak) else "are no finite numbers"
+            yield self._lost("nan", after - first, f"{what} (channel {listed}, counted from 1)", first)
             self._bad.append((self._n_in + first, self._n_in + after))
             samples = np.where(wrong, np.float32(0), samples)
             samples[:, first:after] = 0

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from doatrack._validation import check_path
 from doatrack.exceptions import ModelFileError
 
 __all__ = ["read_state_dict"]
@@ -50,7 +51,7 @@ def read_state_dict(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int
     ...     read_state_dict(f"{folder}/net.bin", {"weight": (2,)})
     {'weight': tensor([1., 1.])}
     """
-    tensors = _unwrapped(path, _load(pathlib.Path(path)))
+    tensors = _unwrapped(path, _load(check_path("path", path)))
     missing = [name for name in shapes if name not in tensors]
     unexpected = [name for name in tensors if name not in shapes]
     if missing or unexpected:

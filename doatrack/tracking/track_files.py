@@ -3,14 +3,13 @@
 import json
 import math
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from doatrack._files import atomic_write_bytes, read_number_table
-from doatrack._validation import FloatArray
+from doatrack._validation import FloatArray, check_path
 from doatrack.exceptions import InvalidInputError
 
 __all__ = [
@@ -149,7 +148,7 @@ def read_sources_json(path: str | os.PathLike[str]) -> list[dict[str, FloatArray
 
 def _text_lines(path: str | os.PathLike[str]) -> list[tuple[int, str]]:
     try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        lines = check_path("path", path).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:
         raise InvalidInputError(f"{path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -133,12 +133,33 @@ def test_nothing_of_the_user_is_written_over(doatrack, scenes, tmp_path):
         assert doatrack("evaluate", scenes, *SRP, "--json", figures).exit_code == 0
 
 
+def test_places_that_cannot_be_written_to_are_refused_before_any_work(doatrack, scenes, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for option in ("--json", "--out"):
+        done = doatrack("evaluate", scenes, *SRP, option, tmp_path / "file" / "new" / "a.json")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"must be a folder, but {tmp_path / 'file'} is a file. Choose another name." in done.stderr
+    if pathlib.Path("/dev/zero").exists():
+        done = doatrack("evaluate", scenes, *SRP, "--json", "/dev/zero")
+        assert (done.exit_code, "/dev/zero exists and was not written by" in done.stderr) == (2, True)
+
+
+def test_a_truth_of_which_nothing_counts_is_said(doatrack, scenes):
+    for path in scenes.glob("*_0?.csv"):
+        path.write_text("time_s,x,y,z,active\n100,1,0,0,1\n101,1,0,0,1\n")
+    done = doatrack("evaluate", scenes, *SRP)
+    assert done.exit_code == 0
+    assert f"Note: no frame of {scenes} counts." in done.stderr
+    assert "its times are not those of the recordings" in done.stderr
+
+
 @pytest.mark.parametrize("missing", ["quiet_00.csv", "array.json"])
 def test_a_set_that_is_none_is_named(doatrack, scenes, missing):
     (scenes / missing).unlink()
+    shutil.copy(scenes / "quiet_00.wav", scenes / "quiet_00.flac")
     done = doatrack("evaluate", scenes, *SRP)
     assert done.exit_code == 2
-    assert f"Missing: {scenes / missing}." in done.stderr
+    assert f"Missing: {scenes / missing}." in done.stderr  # once, whatever the number of recordings of that name
     assert "array.json" in done.stderr
     assert "NAME.csv" in done.stderr
     assert doatrack("evaluate", scenes / "nowhere", *SRP).exit_code == 2

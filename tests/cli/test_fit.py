@@ -159,6 +159,7 @@ def test_a_full_disk_keeps_the_old_model_and_the_run(doatrack, scenes, fitted, m
         (("--device", "cuda:99"), "--device cuda:99 cannot be used here"),
         (("--channels", "1,1"), "each channel once"),
         (("--epochs", "0"), "--epochs"),
+        (("--seed", 2**32), "--seed"),
     ],
 )
 def test_wrong_use_is_said_and_leaves_nothing(doatrack, original, tmp_path, arguments, message):
@@ -173,8 +174,25 @@ def test_only_models_are_replaced(doatrack, original, tmp_path):
     done = doatrack("fit", original, "--out", tmp_path / "thesis.txt")
     assert (done.exit_code, "is not a model of doatrack" in done.stderr) == (2, True)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
-    folder = doatrack("fit", original, "--out", tmp_path)
-    assert (folder.exit_code, "must be a file" in folder.stderr) == (2, True)
+    for out in (tmp_path, ""):
+        folder = doatrack("fit", original, "--out", out)
+        assert (folder.exit_code, "must be a file, but it is a folder" in folder.stderr) == (2, True)
+    inside = doatrack("fit", original, "--out", tmp_path / "thesis.txt" / "new" / "m.safetensors")
+    assert (inside.exit_code, f"but {tmp_path / 'thesis.txt'} is a file. Choose" in inside.stderr) == (2, True)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs /dev/zero")
+def test_a_device_is_not_read_to_its_end(doatrack, original):
+    done = doatrack("fit", original, "--out", "/dev/zero")
+    assert (done.exit_code, "/dev/zero exists and is not a model of doatrack" in done.stderr) == (2, True)
+
+
+def test_torch_says_in_a_sentence_why_a_device_cannot_be_used(doatrack, original, tmp_path):
+    if torch.backends.mps.is_available():
+        pytest.skip("this one can")
+    done = doatrack("fit", original, "--out", tmp_path / "m.safetensors", "--device", "mps")
+    assert (done.exit_code, "--device mps cannot be used here: " in done.stderr) == (2, True)
+    assert len(done.stderr) < 300
 
 
 def test_one_array_for_all_folders(doatrack, scenes, original, tmp_path):

@@ -161,7 +161,6 @@ def test_samples_that_are_no_numbers_and_channels_are_named(doatrack, original, 
         (("a.wav", "--smoothing", "smoother"), "--smoothing smoother needs the whole recording"),
         (("a.wav", "--smoothing", "filtr"), "Did you mean 'filter'?"),
         (("a.wav", "--array", "tetrahedron"), "Did you mean 'tetrahedron_4'?"),
-        (("a.wav",), "needs the geometry of the microphones"),
     ],
 )
 def test_wrong_use_says_what_is_meant(doatrack, arguments, message):
@@ -172,11 +171,22 @@ def test_wrong_use_says_what_is_meant(doatrack, arguments, message):
 
 def test_a_missing_file_and_a_wrong_address_are_named(doatrack, original):
     line = ("live", *SRP, "--array", "tetrahedron_4")
-    missing = doatrack(*line, "nothing.wav")
-    assert (missing.exit_code, "nothing.wav does not exist" in missing.stderr) == (1, True)
+    for missing in (doatrack(*line, "nothing.wav"), doatrack("live", *SRP, "nothing.wav")):
+        assert (missing.exit_code, "nothing.wav does not exist" in missing.stderr) == (1, True)
     wrong = doatrack(*line, original / "quiet_00.wav", "--serve", "--address", "http://here")
     assert wrong.exit_code == 2
     assert "The address must be HOST:PORT" in wrong.stderr
+
+
+def test_a_missing_array_is_asked_for(doatrack, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros((8000, 4)), 16000)
+    done = doatrack("live", tmp_path / "a.wav", *SRP)
+    assert (done.exit_code, "needs the geometry of the microphones" in done.stderr) == (2, True)
+
+
+def test_an_endless_duration_ends_with_the_file(doatrack, original):
+    done = doatrack("live", original / "quiet_00.wav", *SRP, "--speed", "inf", "--duration", "inf")
+    assert (done.exit_code, "The sound ended after 2.000 s" in done.stderr) == (0, True), done.stderr
 
 
 def test_an_address_that_others_reach_is_warned_of(doatrack, original):
@@ -248,6 +258,17 @@ def test_raw_samples_from_a_terminal_are_not_waited_for(doatrack, monkeypatch):
     os.close(writing)
     assert done.exit_code == 2
     assert "but that is the terminal" in done.stderr
+
+
+def test_a_standard_input_that_is_closed_is_said(doatrack, monkeypatch, tmp_path):
+    (tmp_path / "closed").touch()
+    closed = (tmp_path / "closed").open()
+    closed.close()
+    for stream in (None, closed, io.StringIO()):
+        monkeypatch.setattr("doatrack.cli._live_sources.sys", types.SimpleNamespace(stdin=stream))
+        for arguments in (("--pcm", "s16le"), ("-",)):
+            done = doatrack("live", *SRP, "--array", "tetrahedron_4", *arguments)
+            assert (done.exit_code, "standard input, and there is none: it is closed" in done.stderr) == (2, True)
 
 
 def test_the_line_of_a_terminal_shows_angles_and_where_that_is():

@@ -140,7 +140,7 @@ def test_notes_of_the_user_survive_a_refusal(doatrack, tmp_path):
         (("--moving", "1.5"), "moving_probability must be at least 0 and at most 1"),
         (("--duration", "0"), "duration_s must be above 0"),
         (("--split", "train"), "give the folder with --speech"),
-        (("--jobs", "0"), "--jobs must be at least 1, or -1"),
+        (("--jobs", "0"), "--jobs must be at least 1 and at most"),
         (("--speech", "nowhere"), "nowhere is not a folder"),
         (("--array", "tetrahedron5"), "Did you mean 'tetrahedron_4'?"),
     ],

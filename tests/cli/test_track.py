@@ -140,6 +140,24 @@ def test_out_is_needed_and_must_be_no_file(doatrack, original, tmp_path):
     done = doatrack("track", original, *SRP, "--out", tmp_path / "file")
     assert done.exit_code == 2
     assert "must be a folder" in done.stderr
+    done = doatrack("track", original, *SRP, "--out", tmp_path / "file" / "tracks")
+    assert (done.exit_code, f"tracks must be a folder, but {tmp_path / 'file'} is a file. Choose" in done.stderr) == (
+        2,
+        True,
+    )
+
+
+def test_more_jobs_than_can_be_are_refused(doatrack, original, tmp_path):
+    most = max(64, 4 * os.cpu_count())
+    done = doatrack("track", original, *SRP, "--out", tmp_path / "out", "--jobs", 100_000)
+    assert (done.exit_code, f"--jobs must be at least 1 and at most {most}, or -1" in done.stderr) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_recording_is_not_taken_for_a_missing_array(doatrack, tmp_path):
+    for command in (("track", "--out", tmp_path / "out"), ("fit", "--out", tmp_path / "m.safetensors"), ("check",)):
+        done = doatrack(command[0], tmp_path / "nothing.wav", *command[1:])
+        assert (done.exit_code, f"Error: {tmp_path / 'nothing.wav'} does not exist." in done.stderr) == (1, True)
 
 
 def test_a_missing_array_is_asked_for_and_an_empty_folder_named(doatrack, scenes, tmp_path):

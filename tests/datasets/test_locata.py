@@ -283,6 +283,12 @@ def test_recognised_by_its_folders(write, tmp_path):
     assert not is_locata(tmp_path / "nowhere")
 
 
+def test_a_recording_without_arrays_is_named(tmp_path):
+    (tmp_path / "task1" / "recording1").mkdir(parents=True)
+    with pytest.raises(InvalidInputError, match=r"task 1 has no recording of dummy\.$"):
+        Locata(tmp_path, (1,), "dummy")
+
+
 def test_a_folder_without_sound_is_left_out_and_said(write, tmp_path):
     write()
     (write("dev/task1/recording2/dummy") / "audio_array_dummy.wav").unlink()

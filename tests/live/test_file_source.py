@@ -74,7 +74,9 @@ def test_samples_that_are_no_numbers_are_passed_on(path, drained):
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, math.nan])
 def test_speed_is_above_zero(speed):
-    with pytest.raises(InvalidInputError, match="speed must be above 0"):
+    with pytest.raises(InvalidInputError, match="speed must be a number above 0, got 'fast'"):
+        FileSource("a.wav", "fast")
+    with pytest.raises(InvalidInputError, match="speed must be a number above 0"):
         FileSource("a.wav", speed)
 
 

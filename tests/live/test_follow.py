@@ -1,3 +1,4 @@
+import math
 import threading
 
 import numpy as np
@@ -130,6 +131,14 @@ def test_a_duration_ends_it_to_the_sample(list_source, session, chunk):
     assert session.samples.shape[1] == 1000
     summary = follow(list_source([chunk(450, n_lost=800)] * 2), type(session)(), [told.append], duration_s=1.0)
     assert (summary.duration_s, summary.lost_s) == (1.0, 0.8)
+
+
+def test_a_duration_may_be_for_ever_and_must_be_one(list_source, session, chunk):
+    summary = follow(list_source([chunk(450)] * 3), session, [], duration_s=math.inf)
+    assert (summary.duration_s, summary.stopped) == (1.35, False)
+    for bad, words in ((-1.0, "at least 0, got -1"), (math.nan, "finite, got nan"), ("1", "a number, got '1'")):
+        with pytest.raises(InvalidInputError, match=f"duration_s must be {words}"):
+            follow(list_source([chunk(450)]), type(session)(), [], duration_s=bad)
 
 
 def test_channels_are_picked_and_must_fit(list_source, session, chunk):

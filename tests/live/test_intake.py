@@ -74,6 +74,8 @@ def test_samples_that_are_no_numbers_become_a_gap(bad):
     np.testing.assert_array_equal(np.flatnonzero(~known), np.arange(140, 145))
     assert (events[0].kind, events[0].time_s, events[0].lost_s) == ("nan", pytest.approx(0.14), pytest.approx(0.005))
     assert "channel 2, counted from 1" in events[0].message
+    assert ("reach 1e+30, and full scale is 1" in events[0].message) == (bad == 1e30)
+    assert ("are no finite numbers" in events[0].message) == (bad != 1e30)
     assert (found[:, known] == 1).all()
 
 
