@@ -1,12 +1,15 @@
 """What snapshots tell of the noise: how it is made equal from all directions, and its power after that."""
 
 import dataclasses
+import functools
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.noise_statistics import (
+    is_plain,
     lower_quantile,
     noise_covariance,
     rise_above,
@@ -14,7 +17,7 @@ from doatrack.features.noise_statistics import (
     whitening_matrix,
 )
 
-__all__ = ["NoiseModel", "learn_noise", "whitened", "whitened_power"]
+__all__ = ["NoiseModel", "learn_noise", "real_parts", "whitened_power"]
 
 _MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
 _FREQUENCIES_AT_ONCE = 128
@@ -39,6 +42,11 @@ class NoiseModel:
 
     whitening: Tensor
     floor: Tensor
+
+    @functools.cached_property
+    def real_whitening(self) -> Tensor:
+        """What takes `real_parts` of spectra to those of Q x, (n_freq, 2 n_mics, 2 n_mics)."""
+        return real_product(self.whitening)
 
 
 def learn_noise(
@@ -84,21 +92,33 @@ def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Ten
             covariance = (covariance + level * diffuse.to(level.device)) / (1 + level)
         whitening = whitening_matrix(covariance, settings.loading)
         some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)]
-        power = whitened_power(some, whitened(some, whitening))
+        heard = real_parts(some)
+        power = whitened_power(heard, torch.bmm(heard, real_product(whitening)))
     else:
         unit = torch.eye(spectra.shape[2], dtype=spectra.dtype, device=spectra.device)
         whitening = unit.expand(len(spectra), -1, -1)
     return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile))
 
 
-def whitened(spectra: Tensor, whitening: Tensor) -> Tensor:
-    """Return Q x (n_freq, n_snapshots, n_mics)."""
-    return torch.bmm(spectra, whitening.mT)
+def real_parts(spectra: Tensor) -> Tensor:
+    """Return real and imaginary parts side by side, (n_freq, n_snapshots, 2 n_mics), of spectra (..., n_mics).
+
+    Products of these are faster than complex ones, and some need half of them.
+    """
+    return torch.view_as_real(spectra).flatten(-2)
+
+
+def real_product(matrices: Tensor) -> Tensor:
+    """Return what takes `real_parts` of x to those of A x, (n_freq, 2 n, 2 n), for A (n_freq, n, n)."""
+    rows = matrices.mT
+    return real_parts(torch.stack([rows, 1j * rows], dim=2)).flatten(1, 2)
 
 
 def whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
-    """Return x^H Q x (n_freq, n_snapshots)."""
-    first, second = (torch.view_as_real(values).flatten(-2) for values in (spectra, white))
-    # rows are short: their sums are faster as a product with ones
-    products = (first * second).flatten(0, 1)
-    return torch.mv(products, products.new_ones(products.shape[1])).view(white.shape[:2]).clamp_min(0.0)
+    """Return x^H Q x (n_freq, n_snapshots), of `real_parts` of x and Q x."""
+    if is_plain(spectra):
+        # one pass, nothing written on the way
+        products = torch.from_numpy(np.einsum("fts,fts->ft", spectra.numpy(), white.numpy()))
+    else:
+        products = torch.linalg.vecdot(spectra, white)
+    return products.clamp_min_(0.0)

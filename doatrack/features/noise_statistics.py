@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "is_plain",
     "lower_quantile",
     "noise_covariance",
     "reliability",
@@ -59,7 +60,7 @@ def lower_quantile(values: Tensor, quantile: float) -> Tensor:
 
 def _ordered(values: Tensor, *ranks: int) -> list[Tensor]:
     """Return what stands at ranks (from 0) of each row in ascending order."""
-    if not _is_plain(values):
+    if not is_plain(values):
         ordered = values.sort(dim=1).values
     else:
         # NumPy selects with vectors: a tenth of the time of torch's selection
@@ -67,7 +68,7 @@ def _ordered(values: Tensor, *ranks: int) -> list[Tensor]:
     return [ordered[:, rank] for rank in ranks]
 
 
-def _is_plain(values: Tensor) -> bool:
+def is_plain(values: Tensor) -> bool:
     """Return whether NumPy can work on values, which often takes a fraction of torch's time."""
     return values.device.type == "cpu" and not values.requires_grad
 
@@ -126,7 +127,7 @@ def _quietest(power: Tensor, count: int) -> Tensor:
     """Return the places of the `count` least of each row in the flattened powers, row after row."""
     (limit,) = _ordered(power, count - 1)
     quiet = (power <= limit[:, None]).flatten()
-    places = torch.from_numpy(np.flatnonzero(quiet.numpy())) if _is_plain(quiet) else quiet.nonzero()[:, 0]
+    places = torch.from_numpy(np.flatnonzero(quiet.numpy())) if is_plain(quiet) else quiet.nonzero()[:, 0]
     if len(places) == count * len(power):
         return places
     # equal ones at the limit, or values that are no numbers: which of them are taken does not matter, how many does
@@ -139,7 +140,7 @@ def _rows(spectra: Tensor, places: Tensor) -> Tensor:
     n_freq, _, n_mics = spectra.shape
     # whole rows of one table are copied faster than elements
     table = spectra.reshape(-1, n_mics)
-    if _is_plain(spectra):
+    if is_plain(spectra):
         return torch.from_numpy(table.numpy().take(places.numpy(), axis=0)).view(n_freq, -1, n_mics)
     return table.index_select(0, places).view(n_freq, -1, n_mics)
 
