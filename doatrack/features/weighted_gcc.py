@@ -84,7 +84,10 @@ class WeightedGCC:
         self._bands = _bands(n_sums, settings.n_bands if settings.weighting == "whitened" else 1)
         self.n_columns = 2 * len(self._bands) * len(lags)
         middles = self._bins.start + (self._together - 1) / 2 + self._together * torch.arange(n_sums)
-        self._tables = [lag_table(middles[band], lags, self.length) for band in self._bands]
+        parts = [lag_table(middles[band], lags, self.length) for band in self._bands]
+        # one product for all bands, of a table whose other blocks are 0: what calls cost counts, in a stream
+        self._turns = torch.block_diag(*parts)
+        self._shares = torch.block_diag(*(torch.ones(band.stop - band.start, len(lags)) for band in self._bands))
         first, second = torch.as_tensor(array.mic_pairs).unbind(dim=1)
         self._n_mics, self._n_pairs = array.n_mics, len(first)
         self._places, self._signs = _places_of_pairs(first, second, array.n_mics)
@@ -173,8 +176,7 @@ class WeightedGCC:
             found = sums.new_empty(self._n_pairs, self.n_columns // 2)
             # each entry of Q stands there twice
             self._steerable(sums, 2 * len(noise.whitening), found)
-            shares = torch.tensor([(band.stop - band.start) / len(sums) for band in self._bands])
-            found.unflatten(1, (len(shares), -1)).div_(shares[:, None].to(found.device))
+            found /= (self._shares.sum(dim=0) / len(sums)).to(found.device)
             self._known = noise, found
         return self._known[1]
 
@@ -187,11 +189,11 @@ class WeightedGCC:
         traces = flat[:, :: products.shape[2] + 1].sum(dim=1)
         chosen = flat.index_select(1, self._places.to(device)).unflatten(1, (2, -1))
         parts = torch.addcmul(chosen[:, 0], chosen[:, 1], self._signs.to(device)).unflatten(1, (2, -1))
-        columns = out.chunk(len(self._bands), dim=1)
         one = 1 / (count * self._n_mics)
-        for band, table, column in zip(self._bands, self._tables, columns, strict=True):
-            own, pairs = traces[band].sum(), parts[band].flatten(0, 1).mT
-            torch.addmm(own, pairs, table.to(device), beta=one, alpha=2 * self._n_pairs * one, out=column)
+        own = torch.mv(self._shares.to(device).mT, traces)
+        torch.addmm(
+            own, parts.flatten(0, 1).mT, self._turns.to(device), beta=one, alpha=2 * self._n_pairs * one, out=out
+        )
 
 
 def _together(lags: Tensor, n_fft: int, n_freq: int) -> int:
