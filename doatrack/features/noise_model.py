@@ -12,12 +12,15 @@ from doatrack.features.noise_statistics import (
     is_plain,
     lower_quantile,
     noise_covariance,
+    quietest,
+    real_parts,
     rise_above,
     snapshot_power,
+    times,
     whitening_matrix,
 )
 
-__all__ = ["NoiseModel", "learn_noise", "real_parts", "whitened_power"]
+__all__ = ["NoiseModel", "learn_noise", "whitened_power"]
 
 _MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
 _FREQUENCIES_AT_ONCE = 128
@@ -85,27 +88,22 @@ def learn_noise(
 
 def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Tensor, every: int) -> NoiseModel:
     if settings.weighting == "whitened":
-        covariance = noise_covariance(spectra, settings.noise_quantile, power, every)
+        quiet = quietest(power, settings.noise_quantile)
+        covariance = noise_covariance(spectra, settings.noise_quantile, power, every, quiet)
         if settings.diffuse_factor > 0:
             # what rises above the noise comes back from everywhere
-            level = settings.diffuse_factor * rise_above(power, settings.noise_quantile)[:, None, None]
-            covariance = (covariance + level * diffuse.to(level.device)) / (1 + level)
+            level = settings.diffuse_factor * rise_above(power, quiet)
+            covariance = times(covariance, 1 / (1 + level))
+            share = (level / (1 + level))[:, None, None]
+            torch.view_as_real(covariance)[..., 0].addcmul_(diffuse.to(level.device), share)
         whitening = whitening_matrix(covariance, settings.loading)
-        some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)]
+        some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)].contiguous()
         heard = real_parts(some)
         power = whitened_power(heard, torch.bmm(heard, real_product(whitening)))
     else:
         unit = torch.eye(spectra.shape[2], dtype=spectra.dtype, device=spectra.device)
         whitening = unit.expand(len(spectra), -1, -1)
     return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile))
-
-
-def real_parts(spectra: Tensor) -> Tensor:
-    """Return real and imaginary parts side by side, (n_freq, n_snapshots, 2 n_mics), of spectra (..., n_mics).
-
-    Products of these are faster than complex ones, and some need half of them.
-    """
-    return torch.view_as_real(spectra).flatten(-2)
 
 
 def real_product(matrices: Tensor) -> Tensor:
