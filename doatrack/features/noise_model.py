@@ -1,7 +1,7 @@
 """What snapshots tell of the noise: how it is made equal from all directions, and its power after that."""
 
 import dataclasses
-import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,9 @@ from doatrack.features.noise_statistics import (
 __all__ = ["NoiseModel", "learn_noise", "whitened_power"]
 
 _MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
-_FREQUENCIES_AT_ONCE = 128
-"""Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
+_AT_ONCE = 1 << 17
+"""Snapshots of so many frequencies together are learned from at a time: of a long recording what is computed on the way
+stays small; in a stream all frequencies are one part."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,8 @@ class NoiseModel:
     whitening : Tensor of shape (n_freq, n_mics, n_mics), complex
     floor : Tensor of shape (n_freq,)
         Power of the whitened noise.
+    real_whitening : Tensor of shape (n_freq, 2 n_mics, 2 n_mics), optional
+        What takes `real_parts` of spectra x to those of Q x, Q the whitening; it follows from this.
 
     Examples
     --------
@@ -46,10 +49,11 @@ class NoiseModel:
     whitening: Tensor
     floor: Tensor
 
-    @functools.cached_property
-    def real_whitening(self) -> Tensor:
-        """What takes `real_parts` of spectra to those of Q x, (n_freq, 2 n_mics, 2 n_mics)."""
-        return real_product(self.whitening)
+    real_whitening: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.real_whitening is None:
+            object.__setattr__(self, "real_whitening", real_product(self.whitening))
 
 
 def learn_noise(
@@ -75,15 +79,20 @@ def learn_noise(
     >>> learn_noise(quiet, GCCFeatures(), torch.eye(3).expand(2, -1, -1)).whitening.shape
     torch.Size([2, 3, 3])
     """
+    n_freq, n_snapshots, _ = spectra.shape
+    at_once = max(1, _AT_ONCE // n_snapshots)
     if power is None:
-        power = torch.cat([snapshot_power(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)])
+        power = torch.cat([snapshot_power(part) for part in spectra.split(at_once)])
     # gaps of digital silence were not recorded, and tell nothing of the noise between them
-    heard = (power > 0).any(dim=0)
+    heard = power.amax(dim=0) > 0
     if heard.any() and not heard.all():
         spectra, power = spectra[:, heard], power[:, heard]
-    groups = (part.split(_FREQUENCIES_AT_ONCE) for part in (spectra, power, diffuse))
+    if at_once >= n_freq:
+        return _learned(spectra, settings, diffuse, power, every)
+    groups = (part.split(at_once) for part in (spectra, power, diffuse))
     parts = [_learned(some, settings, field, level, every) for some, level, field in zip(*groups, strict=True)]
-    return NoiseModel(torch.cat([p.whitening for p in parts]), torch.cat([p.floor for p in parts]))
+    columns: Any = zip(*((part.whitening, part.floor, part.real_whitening) for part in parts), strict=True)
+    return NoiseModel(*(torch.cat(column) for column in columns))
 
 
 def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Tensor, every: int) -> NoiseModel:
@@ -98,12 +107,13 @@ def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Ten
             torch.view_as_real(covariance)[..., 0].addcmul_(diffuse.to(level.device), share)
         whitening = whitening_matrix(covariance, settings.loading)
         some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)].contiguous()
-        heard = real_parts(some)
-        power = whitened_power(heard, torch.bmm(heard, real_product(whitening)))
+        heard, real_whitening = real_parts(some), real_product(whitening)
+        power = whitened_power(heard, torch.bmm(heard, real_whitening))
     else:
         unit = torch.eye(spectra.shape[2], dtype=spectra.dtype, device=spectra.device)
         whitening = unit.expand(len(spectra), -1, -1)
-    return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile))
+        real_whitening = real_product(whitening)
+    return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile), real_whitening)
 
 
 def real_product(matrices: Tensor) -> Tensor:
