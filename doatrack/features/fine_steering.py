@@ -70,9 +70,10 @@ class FineSteering:
         vectors = values.reshape(-1, self.n_pairs, self._n_lags)
         products = values.new_empty(len(vectors), self.n_out)
         starts, picked = self._bags
-        for some, product in zip(vectors.split(_AT_ONCE), products.split(_AT_ONCE), strict=True):
+        for k in range(0, len(vectors), _AT_ONCE):
             # sums of chosen rows: what embeddings of bags of words are
-            product.copy_(F.embedding_bag(picked, self._interpolated(some), starts, mode="sum").T)
+            table = self._interpolated(vectors[k : k + _AT_ONCE])
+            products[k : k + _AT_ONCE] = F.embedding_bag(picked, table, starts, mode="sum").T
         return products.view(*values.shape[:-1], self.n_out)
 
     def _interpolated(self, vectors: Tensor) -> Tensor:
@@ -80,20 +81,21 @@ class FineSteering:
         # one product of all pairs and vectors, not one for each pair
         lags = vectors.permute(2, 1, 0).reshape(self._n_lags, -1)
         pieces = self._pieces
-        table = lags.new_empty(sum(len(between) for _, between in pieces), lags.shape[1])
-        for part, (used, between) in zip(table.split(_PIECE), pieces, strict=True):
-            torch.mm(between, lags[used], out=part)
-        return table.view(-1, len(vectors))
+        table = lags.new_empty(pieces[-1][0].stop, lags.shape[1])
+        for places, used, between in pieces:
+            torch.mm(between, lags[used], out=table[places])
+        return table.view(-1, vectors.shape[0])
 
     @functools.cached_property
-    def _pieces(self) -> list[tuple[slice, Tensor]]:
-        """Of each run of the places that are used: the lags around it, and what takes them there."""
-        places = self._between[:, int(self._places.min()) : int(self._places.max()) + 1]
+    def _pieces(self) -> list[tuple[slice, slice, Tensor]]:
+        """Runs of the places that are used: the lags around each, and what takes them there."""
+        between = self._between[:, int(self._places.min()) : int(self._places.max()) + 1]
         pieces = []
-        for piece in places.split(_PIECE, dim=1):
+        for start in range(0, between.shape[1], _PIECE):
+            piece = between[:, start : start + _PIECE]
             used = (piece != 0).any(dim=1).nonzero()[:, 0].tolist()
             lags = slice(used[0], used[-1] + 1)
-            pieces.append((lags, piece[lags].T.contiguous()))
+            pieces.append((slice(start, start + piece.shape[1]), lags, piece[lags].T.contiguous()))
         return pieces
 
     @functools.cached_property

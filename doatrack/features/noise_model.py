@@ -3,18 +3,17 @@
 import dataclasses
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.noise_statistics import (
-    is_plain,
     lower_quantile,
     noise_covariance,
     quietest,
     real_parts,
     rise_above,
+    short_dots,
     snapshot_power,
     times,
     whitening_matrix,
@@ -124,9 +123,4 @@ def real_product(matrices: Tensor) -> Tensor:
 
 def whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
     """Return x^H Q x (n_freq, n_snapshots), of `real_parts` of x and Q x."""
-    if is_plain(spectra):
-        # one pass, nothing written on the way
-        products = torch.from_numpy(np.einsum("fts,fts->ft", spectra.numpy(), white.numpy()))
-    else:
-        products = torch.linalg.vecdot(spectra, white)
-    return products.clamp_min_(0.0)
+    return short_dots(spectra, white).clamp_min_(0.0)

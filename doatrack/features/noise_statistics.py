@@ -14,6 +14,7 @@ __all__ = [
     "real_parts",
     "reliability",
     "rise_above",
+    "short_dots",
     "snapshot_power",
     "times",
     "whitening_matrix",
@@ -34,7 +35,16 @@ def snapshot_power(spectra: Tensor) -> Tensor:
     >>> snapshot_power(torch.tensor([[[3 + 4j, 0], [0, 1j]]]))
     tensor([[25.,  1.]])
     """
-    return torch.linalg.vector_norm(torch.view_as_real(spectra).flatten(-2), dim=-1).square()
+    parts = real_parts(spectra)
+    return short_dots(parts, parts)
+
+
+def short_dots(one: Tensor, other: Tensor) -> Tensor:
+    """Return the sums of products over the last axis, which is short."""
+    if is_plain(one):
+        # one pass, nothing written on the way
+        return torch.from_numpy(np.einsum("...k,...k->...", one.numpy(), other.numpy()))
+    return torch.linalg.vecdot(one, other)
 
 
 def lower_quantile(values: Tensor, quantile: float) -> Tensor:

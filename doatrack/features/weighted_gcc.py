@@ -111,13 +111,15 @@ class WeightedGCC:
         found = torch.empty(n_freq, n_snapshots, n_mics, dtype=window.dtype.to_complex(), device=waveform.device)
         if not n_snapshots:
             return found
-        places = found.view(n_freq, -1).split(_SNAPSHOTS_AT_ONCE * n_mics, 1)
+        places = found.view(n_freq, -1)
         cuts = waveform.unfold(-1, self.length, self.hop).transpose(0, 1)
         # few at a time: they are turned while they are near the processor
-        for cut, place in zip(cuts.split(_SNAPSHOTS_AT_ONCE), places, strict=True):
+        for start in range(0, n_snapshots, _SNAPSHOTS_AT_ONCE):
+            cut = cuts[start : start + _SNAPSHOTS_AT_ONCE]
             # in order in memory the transform is several times as fast
             frames = torch.mul(cut, window, out=cut.new_empty(cut.shape))
-            place.copy_(torch.fft.rfft(frames).flatten(0, 1)[:, self._bins].T)
+            turned = torch.fft.rfft(frames).flatten(0, 1)[:, self._bins].T
+            places[:, n_mics * start : n_mics * start + turned.shape[1]] = turned
         return found
 
     def frame_range(self, start: int) -> tuple[int, int]:
@@ -153,8 +155,8 @@ class WeightedGCC:
         settings = self.settings
         floor = settings.floor_factor * noise.floor[:, None]
         weight = reliability(power, floor, settings.reverberation_factor * expected)
-        # in both factors of a product
-        white *= (weight / power.clamp_min(1e-30)).sqrt_()[..., None]
+        # in both factors of a product; MKL's root of zeros is slow
+        white *= (weight / power.clamp_min(1e-30)).clamp_min_(1e-30).sqrt_()[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = self._denominators(noise)
