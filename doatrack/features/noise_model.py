@@ -11,13 +11,12 @@ from doatrack.features.noise_statistics import (
     lower_quantile,
     noise_covariance,
     quietest,
-    real_parts,
     rise_above,
-    short_dots,
     snapshot_power,
     times,
     whitening_matrix,
 )
+from doatrack.features.parts import dots, real_parts
 
 __all__ = ["NoiseModel", "learn_noise", "whitened_power"]
 
@@ -123,4 +122,4 @@ def real_product(matrices: Tensor) -> Tensor:
 
 def whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
     """Return x^H Q x (n_freq, n_snapshots), of `real_parts` of x and Q x."""
-    return short_dots(spectra, white).clamp_min_(0.0)
+    return dots(spectra, white).clamp_min_(0.0)

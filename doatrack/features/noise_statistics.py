@@ -6,15 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from doatrack.features.parts import dots, is_plain, real_parts
+
 __all__ = [
-    "is_plain",
     "lower_quantile",
     "noise_covariance",
     "quietest",
-    "real_parts",
     "reliability",
     "rise_above",
-    "short_dots",
     "snapshot_power",
     "times",
     "whitening_matrix",
@@ -36,15 +35,7 @@ def snapshot_power(spectra: Tensor) -> Tensor:
     tensor([[25.,  1.]])
     """
     parts = real_parts(spectra)
-    return short_dots(parts, parts)
-
-
-def short_dots(one: Tensor, other: Tensor) -> Tensor:
-    """Return the sums of products over the last axis, which is short."""
-    if is_plain(one):
-        # one pass, nothing written on the way
-        return torch.from_numpy(np.einsum("...k,...k->...", one.numpy(), other.numpy()))
-    return torch.linalg.vecdot(one, other)
+    return dots(parts, parts)
 
 
 def lower_quantile(values: Tensor, quantile: float) -> Tensor:
@@ -79,24 +70,6 @@ def _ordered(values: Tensor, rank: int) -> Tensor:
         return values.sort(dim=1).values
     # NumPy selects with vectors: a tenth of the time of torch's selection
     return torch.from_numpy(np.partition(values.numpy(), rank, axis=1))
-
-
-def is_plain(values: Tensor) -> bool:
-    """Return whether NumPy can work on values, which often takes a fraction of torch's time."""
-    return values.device.type == "cpu" and not values.requires_grad
-
-
-def real_parts(spectra: Tensor) -> Tensor:
-    """Return real and imaginary parts side by side, (..., 2 n_mics), of spectra (..., n_mics).
-
-    Products of these are faster than complex ones, and some need half of them.
-
-    Examples
-    --------
-    >>> real_parts(torch.tensor([[1 + 2j, 3 + 4j]]))
-    tensor([[1., 2., 3., 4.]])
-    """
-    return torch.view_as_real(spectra).flatten(-2)
 
 
 def quietest(power: Tensor, quantile: float) -> Tensor:

@@ -11,7 +11,8 @@ from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.lag_correlator import lag_table
 from doatrack.features.noise_model import NoiseModel, learn_noise, whitened_power
-from doatrack.features.noise_statistics import real_parts, reliability
+from doatrack.features.noise_statistics import reliability
+from doatrack.features.parts import real_parts
 from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
