@@ -148,12 +148,16 @@ def _diagonal(matrices: Tensor) -> Tensor:
 
 def _rows(spectra: Tensor, places: Tensor) -> Tensor:
     """Return the snapshots (n_freq, n, n_mics) at places in the flattened frequencies and snapshots."""
-    n_freq, _, n_mics = spectra.shape
-    # whole rows of one table are copied faster than elements
-    table = spectra.reshape(-1, n_mics)
-    if is_plain(spectra):
-        return torch.from_numpy(table.numpy().take(places.numpy(), axis=0)).view(n_freq, -1, n_mics)
-    return table.index_select(0, places).view(n_freq, -1, n_mics)
+    n_freq, n_snapshots, n_mics = spectra.shape
+    if not is_plain(spectra):
+        return spectra.reshape(-1, n_mics).index_select(0, places).view(n_freq, -1, n_mics)
+    # whole rows of one table are copied faster than elements; between frequencies it may have rows that do not count
+    apart = spectra.stride(0) // n_mics if spectra.stride()[1:] == (n_mics, 1) else 0
+    if apart < n_snapshots or spectra.stride(0) % n_mics:
+        spectra, apart = spectra.contiguous(), n_snapshots
+    table = spectra.as_strided((apart * (n_freq - 1) + n_snapshots, n_mics), (n_mics, 1)).numpy()
+    rows = places.view(n_freq, -1) + (apart - n_snapshots) * torch.arange(n_freq)[:, None]
+    return torch.from_numpy(table.take(rows.numpy(), axis=0))
 
 
 def _gram(spectra: Tensor) -> Tensor:
