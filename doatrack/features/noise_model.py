@@ -121,5 +121,5 @@ def real_product(matrices: Tensor) -> Tensor:
 
 
 def whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
-    """Return x^H Q x (n_freq, n_snapshots), of `real_parts` of x and Q x."""
-    return dots(spectra, white).clamp_min_(0.0)
+    """Return x^H Q x (n_freq, n_snapshots), of `real_parts` of x and Q x; never quite 0, as it is divided by."""
+    return dots(spectra, white).clamp_min_(1e-30)

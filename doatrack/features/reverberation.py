@@ -61,8 +61,8 @@ class Echo:
         known = torch.cat([self.level[:, None], self.waiting, power], dim=1)
         expected = _sounded(known[:, : 1 + n_snapshots], self.decay)
         end = n_snapshots if keep is None else keep
-        level = self.level if end == 0 else expected[:, end - 1].clone()
-        return expected, Echo(level, known[:, 1 + end : 1 + end + n_waiting].clone(), self.decay)
+        level = self.level if end == 0 else expected[:, end - 1]
+        return expected, Echo(level, known[:, 1 + end : 1 + end + n_waiting], self.decay)
 
 
 def _sounded(powers: Tensor, decay: float) -> Tensor:

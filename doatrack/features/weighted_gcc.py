@@ -95,7 +95,7 @@ class WeightedGCC:
         positions = torch.as_tensor(array.positions)
         frequency = torch.arange(self._bins.start, self._bins.stop, dtype=torch.float64) * rate / self.length
         self._diffuse = diffuse_coherence(torch.cdist(positions, positions) / speed_of_sound, frequency).float()
-        self._known: tuple[NoiseModel, Tensor] | None = None  # the last denominators
+        self._known: tuple[NoiseModel, Tensor, Tensor] | None = None  # the last noise model's denominators and floor
         step = self.hop / rate
         self._delay = max(1, round(settings.reverberation_delay_s / step))
         self._decay = math.exp(-step / settings.reverberation_decay_s)
@@ -153,14 +153,13 @@ class WeightedGCC:
         power = whitened_power(heard, white)
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
-        settings = self.settings
-        floor = settings.floor_factor * noise.floor[:, None]
-        weight = reliability(power, floor, settings.reverberation_factor * expected)
+        denominators, floor = self._of_noise(noise)
+        weight = reliability(power, floor, self.settings.reverberation_factor * expected)
         # in both factors of a product; MKL's root of zeros is slow
-        white *= (weight / power.clamp_min(1e-30)).clamp_min_(1e-30).sqrt_()[..., None]
+        white *= (weight / power).clamp_min_(1e-30).sqrt_()[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
-        found[..., half:] = self._denominators(noise)
+        found[..., half:] = denominators
         for row, (a, b) in zip(found, frames, strict=True):
             self._numerators(white[:, a:b], out=row[:, :half])
         return found, after
@@ -172,16 +171,16 @@ class WeightedGCC:
         rows = white.reshape(-1, self._together * n_snapshots, n_parts)
         self._steerable(torch.bmm(rows.mT, rows), n_freq * n_snapshots, out)
 
-    def _denominators(self, noise: NoiseModel) -> Tensor:
-        """Return what steers to the mean of a^H Q a in each band, (n_pairs, n_bands n_lags)."""
+    def _of_noise(self, noise: NoiseModel) -> tuple[Tensor, Tensor]:
+        """Return what steers to the mean of a^H Q a in each band (n_pairs, n_bands n_lags), and the floor."""
         if self._known is None or self._known[0] is not noise:
             sums = noise.real_whitening.unflatten(0, (-1, self._together)).sum(dim=1)
             found = sums.new_empty(self._n_pairs, self.n_columns // 2)
             # each entry of Q stands there twice
             self._steerable(sums, 2 * len(noise.whitening), found)
             found /= (self._shares.sum(dim=0) / len(sums)).to(found.device)
-            self._known = noise, found
-        return self._known[1]
+            self._known = noise, found, self.settings.floor_factor * noise.floor[:, None]
+        return self._known[1:]
 
     def _steerable(self, products: Tensor, count: int, out: Tensor) -> None:
         """Write correlations whose steered sum over pairs is a^H S a / (n_mics count), S summed over each band.

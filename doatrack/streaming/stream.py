@@ -109,8 +109,10 @@ class Stream:
             `finish`. The stream is as before: go on with the next chunk, and `gap` for the samples of this one.
         """
         self._check_open()
-        # a copy: what does not fill a frame is kept, and a program may use its buffer again
-        samples = np.array(check_waveform(chunk, self._n_mics, name="chunk"))
+        samples = check_waveform(chunk, self._n_mics, name="chunk")
+        if samples is chunk or samples.base is not None:
+            # what does not fill a frame is kept, and a program may use its buffer again
+            samples = samples.copy()
         self._n_samples += samples.shape[1]
         return self._counted(self._tracker.push(samples))
 
