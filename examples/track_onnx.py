@@ -21,7 +21,7 @@ PSEUDO_SNAPSHOTS, WIDENING = 8.0, 1.5  # of white noise among the quiet ones; of
 MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 160, 80  # snapshots of a span that noise is learned from
 FRAMES_AT_ONCE = 8
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
-REFRESH_S, REFRESH_SHARE = 5.0, 0.7  # when noise is learned anew by models that look at earlier sound only
+REFRESH_S, REFRESH_SHARE = 5.0, 0.5  # when noise is learned anew by models that look at earlier sound only
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
 MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
 
