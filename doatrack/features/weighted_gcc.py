@@ -155,8 +155,8 @@ class WeightedGCC:
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
         weight = reliability(power, floor, self.settings.reverberation_factor * expected)
-        # in both factors of a product; MKL's root of zeros is slow
-        white *= (weight / power).clamp_min_(1e-30).sqrt_()[..., None]
+        # in both factors of a product; MKL's root of zeros is slow, and so are products of numbers next to 0
+        white *= (weight.clamp_min_(1e-20) / power).sqrt_()[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = denominators
