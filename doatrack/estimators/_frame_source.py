@@ -92,7 +92,7 @@ class FrameSource:
     def _answers(self, *, last: bool) -> list[FrameEstimates | int]:
         known = self._features.take_activity()
         if len(known):
-            self._known = np.concatenate([self._known, known])
+            self._known = np.concatenate([self._known, known]) if len(self._known) else known
         found: list[FrameEstimates | int] = []
         while self._waiting:
             first = self._waiting[0]
@@ -113,7 +113,7 @@ class FrameSource:
                 if rows is None:
                     break
                 activity, self._known = self._known[: len(rows)], self._known[len(rows) :]
-                self._asked = np.concatenate([self._asked, activity])
+                self._asked = np.concatenate([self._asked, activity]) if len(self._asked) else activity
                 with torch.no_grad():
                     found += self._estimates(self._head.push(rows, activity))
         return found

@@ -13,8 +13,9 @@ from doatrack.distributions.grid_posterior import GridPosterior
 from doatrack.estimators._frame_source import HeardFrames, unit_rows
 from doatrack.estimators._pooled_weight import PooledWeight
 from doatrack.estimators._unpooling import Unpooling
-from doatrack.features import numerators, srp_map, steered_map
+from doatrack.features import numerators, srp_map
 from doatrack.features.fine_steering import FineSteering
+from doatrack.features.srp_map import SteeredMap
 from doatrack.networks import MapEncoder, PairEncoder, PairGeometry, PhysicsDecoder, delay_target, fill_pooling_windows
 from doatrack.networks.memory import Memory
 from doatrack.training import physics_loss, to_time_axis
@@ -63,13 +64,14 @@ class MapHead:
         bound: dict[str, float] | None = None,
     ) -> None:
         self._encoder, self._geometry, self._steering = encoder, geometry, steering
+        self._steered = SteeredMap(steering)
         self._maps, self._map_scale = maps, map_scale
         self._plain = maps and only_maps and map_scale is not None and bound is None
         self._bound = _Bound(decoder, geometry, 1, bound)
         self._memory = Memory()
 
     def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
-        heard = steered_map(features, self._steering)
+        heard = self._steered(features)
         if self._plain:
             unknown = np.full(len(heard), np.nan)
             # a map's own rounding is larger than that of single precision

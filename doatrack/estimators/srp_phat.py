@@ -14,9 +14,10 @@ from doatrack.estimators._base import BaseTracker
 from doatrack.estimators._frame_source import FrameHead, HeardFrames, unit_rows
 from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError
-from doatrack.features import FeatureStream, GCCExtractor, GCCFeatures, steered_map, steering_matrix
+from doatrack.features import FeatureStream, GCCExtractor, GCCFeatures, steering_matrix
 from doatrack.features.constant_product import ConstantProduct
 from doatrack.features.frames import gather_frames
+from doatrack.features.srp_map import SteeredMap
 from doatrack.geometry import SPEED_OF_SOUND, DirectionGrid, MicArray, PeakFinder
 from doatrack.tracking import MotionModel
 
@@ -237,12 +238,13 @@ class _Tables:
         self.rows = None if chosen is None else self.extractor.rows_of_pairs(chosen)
         wanted = delays if self.rows is None else delays[self.rows]
         self.steering = ConstantProduct(steering_matrix(wanted, self.extractor.lags))
+        self._steered = SteeredMap(self.steering)
         self.finder = PeakFinder(estimator.grid_)
         self.directions = torch.tensor(estimator.grid_.directions, dtype=torch.float32)
 
     def map(self, gcc: Tensor) -> Tensor:
         """Return the map (n_frames, n_directions) of correlations."""
-        return steered_map(gcc[:, self.rows] if self.rows is not None else gcc, self.steering)
+        return self._steered(gcc[:, self.rows] if self.rows is not None else gcc)
 
 
 def _pair_rows(pairs: object, array: MicArray) -> NDArray[np.int64] | None:

@@ -12,14 +12,15 @@ _STEPS = 16
 """From one lag to the next. With quarters, 0.05 samples at most, measured rooms lost 0.1 degrees: between microphones a
 few samples apart that is not little."""
 _TAPS = 4
-_AT_ONCE = 64  # vectors: the table of more of them leaves the processor's cache
+_AT_ONCE = 32  # vectors: the table of more of them leaves the processor's cache
+_PIECE = 8 * _STEPS  # places interpolated together: they ask for a quarter of the lags or so
 
 
 class FineSteering:
     """Sums of correlations at the delays of each direction, which are rounded to a sixteenth of the lags' distance.
 
     Between lags a cubic is laid through the four nearest ones. There are only a few such places, whatever the
-    directions: on a CPU all pairs are interpolated at all of them first, which is a small matrix product, and each
+    directions: on a CPU all pairs are interpolated at all of them first, in a few small matrix products, and each
     direction then picks one value per pair. Where a gradient is wanted, on other devices and while a program is
     traced, the same is a product with `matrix`.
 
@@ -32,7 +33,7 @@ class FineSteering:
 
     Notes
     -----
-    For 66 pairs, 35 lags and 2048 directions 135 000 values are added up, after 66 small products, where the whole
+    For 66 pairs, 35 lags and 2048 directions 135 000 values are added up, after four small products, where the whole
     matrix has 4.7 million entries. Lines between the same lags would take 16 per cent off the highest
     frequencies half-way between two of them, the cubic 4.
 
@@ -69,17 +70,38 @@ class FineSteering:
         vectors = values.reshape(-1, self.n_pairs, self._n_lags)
         products = values.new_empty(len(vectors), self.n_out)
         starts, picked = self._bags
-        between = self._between.T.expand(self.n_pairs, -1, -1)
-        for some, product in zip(vectors.split(_AT_ONCE), products.split(_AT_ONCE), strict=True):
-            table = torch.bmm(between, some.permute(1, 2, 0)).flatten(0, 1)
+        for k in range(0, len(vectors), _AT_ONCE):
             # sums of chosen rows: what embeddings of bags of words are
-            product.copy_(F.embedding_bag(picked, table, starts, mode="sum").T)
+            table = self._interpolated(vectors[k : k + _AT_ONCE])
+            products[k : k + _AT_ONCE] = F.embedding_bag(picked, table, starts, mode="sum").T
         return products.view(*values.shape[:-1], self.n_out)
+
+    def _interpolated(self, vectors: Tensor) -> Tensor:
+        """Return the table (n_places * n_pairs, n) of vectors (n, n_pairs, n_lags)."""
+        # one product of all pairs and vectors, not one for each pair
+        lags = vectors.permute(2, 1, 0).reshape(self._n_lags, -1)
+        pieces = self._pieces
+        table = lags.new_empty(pieces[-1][0].stop, lags.shape[1])
+        for places, used, between in pieces:
+            torch.mm(between, lags[used], out=table[places])
+        return table.view(-1, vectors.shape[0])
+
+    @functools.cached_property
+    def _pieces(self) -> list[tuple[slice, slice, Tensor]]:
+        """Runs of the places that are used: the lags around each, and what takes them there."""
+        between = self._between[:, int(self._places.min()) : int(self._places.max()) + 1]
+        pieces = []
+        for start in range(0, between.shape[1], _PIECE):
+            piece = between[:, start : start + _PIECE]
+            used = (piece != 0).any(dim=1).nonzero()[:, 0].tolist()
+            lags = slice(used[0], used[-1] + 1)
+            pieces.append((slice(start, start + piece.shape[1]), lags, piece[lags].T.contiguous()))
+        return pieces
 
     @functools.cached_property
     def _bags(self) -> tuple[Tensor, Tensor]:
         """Where the rows of each direction begin, and the rows (n_directions * n_pairs,) of the table of all pairs."""
-        rows = self._places + len(self._between.T) * torch.arange(self.n_pairs)[:, None]
+        rows = (self._places - self._places.min()) * self.n_pairs + torch.arange(self.n_pairs)[:, None]
         return self.n_pairs * torch.arange(self.n_out, dtype=torch.int32), rows.T.flatten().int()
 
 

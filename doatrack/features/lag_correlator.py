@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["BlockLagSums", "LagCorrelator"]
+__all__ = ["LagCorrelator", "lag_table"]
 
 _BLOCKS = (16, 32, 64, 128, 256)
 _TOLERANCE = 1e-6
@@ -90,48 +90,31 @@ class LagCorrelator:
             torch.mul(spectra[:, first : first + 1], conjugate[:, second], out=out[:, rows])
 
 
-class BlockLagSums:
-    """Mean over frequencies of cross-spectra turned to each lag, by the same factors, for frequencies in rows.
+def lag_table(frequency: Tensor, lags: Tensor, n_fft: int) -> Tensor:
+    """Return what turns cross-spectra of few frequencies to each lag, and sums them up: one product, all frequencies.
 
     Parameters
     ----------
+    frequency : Tensor of shape (n_frequencies,)
+        In bins of the transform, also between them.
     lags : Tensor of shape (n_lags,)
         In samples.
     n_fft : int
         Length of the transform.
-    bins : slice
-        Frequencies that there are.
-    together : int
-        So many neighbouring frequencies are summed up already, and turned as the middle of them; their number is a
-        multiple of it.
+
+    Returns
+    -------
+    Tensor of shape (2 n_frequencies, n_lags)
+        For each frequency's real part, and its imaginary part.
 
     Examples
     --------
-    >>> sums = BlockLagSums(torch.tensor([-1.0, 0.0, 1.0]), 64, slice(1, 32))
-    >>> sums(torch.tensor([1.0, 0.0]).expand(31, 2)).shape                 # one pair
-    torch.Size([1, 3])
+    >>> lag_table(torch.tensor([1.0]), torch.tensor([-4.0, 0.0, 4.0]), 16).round(decimals=3) + 0.0
+    tensor([[ 0.,  1.,  0.],
+            [ 1.,  0., -1.]])
     """
-
-    def __init__(self, lags: Tensor, n_fft: int, bins: slice, together: int = 1) -> None:
-        self.n_lags = len(lags)
-        n_bins = bins.stop - bins.start
-        first, n_sums = (bins.start + (together - 1) / 2) / together, n_bins // together
-        block, moments, back = _factors(lags.double(), n_fft / together, first, n_sums)
-        self._functions = moments[::2, ::2].contiguous()
-        parts = back.view(len(self._functions), 2, -1, self.n_lags).transpose(0, 2) / n_bins
-        self._real, self._imag = (part.flatten(0, 1).contiguous() for part in parts.transpose(0, 1))
-        self._whole, self._rest = divmod(n_sums, block)
-
-    def __call__(self, parts: Tensor) -> Tensor:
-        """Return the sums (n_pairs, n_lags) of all pairs' real parts, then imaginary parts, (n_sums, 2 n_pairs)."""
-        functions, real, imag = (table.to(parts.device) for table in (self._functions, self._real, self._imag))
-        within, width = len(parts) - self._rest, parts.shape[1]
-        blocks = parts[:within].view(self._whole, functions.shape[1], width)
-        sums = torch.bmm(functions.expand(self._whole, -1, -1), blocks).view(-1, width)
-        if self._rest:
-            sums = torch.cat([sums, functions[:, : self._rest] @ parts[within:]])
-        first, second = sums.chunk(2, dim=1)
-        return torch.addmm(first.mT @ real, second.mT, imag)
+    phases = _phases(frequency.double(), lags.double(), n_fft)
+    return torch.stack([phases.real, -phases.imag], dim=1).flatten(0, 1).float()
 
 
 def _one_sided_weights(n_fft: int, bins: slice | None) -> Tensor:

@@ -7,6 +7,8 @@ from doatrack.features.noise_statistics import snapshot_power
 
 __all__ = ["NoiseHistory"]
 
+_PARTS = 4  # of the span: so much waits at most
+
 
 class NoiseHistory:
     """Spectra (n_freq, n, n_mics) and powers of snapshots of the last span, of bounded number.
@@ -41,7 +43,7 @@ class NoiseHistory:
         self._capacity = max(1, n_span // self._last_every)
         self.every = 1
         self._n_heard = self._n_kept = 0  # snapshots in the buffers' order; and those that the buffers hold
-        self._waiting: list[Tensor] = []  # written when they are asked for, while it is open which will be kept
+        self._waiting: list[Tensor] = []  # written when they are asked for, or are many
         self._n_waiting = 0
         self._spectra: Tensor | None = None
         self._power: Tensor | None = None
@@ -62,16 +64,12 @@ class NoiseHistory:
 
     def append(self, spectra: Tensor) -> None:
         """Add the next snapshots (n_freq, n, n_mics)."""
-        # those that will be kept whatever comes
-        chosen = spectra[:, -(self._n_heard + self._n_waiting) % self.every :: self.every]
-        if self._spectra is not None and self.every == self._last_every and not self._n_waiting:
-            place = -(-self._n_heard // self.every)
-            self._n_heard += spectra.shape[1]
-            self._put_last(place, chosen)
-            return
-        self._waiting.append(chosen.clone())
+        # those that will be kept, as far as it is known
+        self._waiting.append(spectra[:, -(self._n_heard + self._n_waiting) % self.every :: self.every].clone())
         self._n_waiting += spectra.shape[1]
-        if self._n_waiting >= self._capacity * self.every:
+        # while it is open which are kept, as late as can be; then a few together: rows are far apart in memory
+        most = self._capacity * self.every
+        if self._n_waiting >= (most if self.every < self._last_every else most // _PARTS):
             self._write()
 
     def _write(self) -> None:

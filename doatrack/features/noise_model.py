@@ -1,6 +1,7 @@
 """What snapshots tell of the noise: how it is made equal from all directions, and its power after that."""
 
 import dataclasses
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,16 +10,20 @@ from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.noise_statistics import (
     lower_quantile,
     noise_covariance,
+    quietest,
     rise_above,
     snapshot_power,
+    times,
     whitening_matrix,
 )
+from doatrack.features.parts import dots, real_parts
 
-__all__ = ["NoiseModel", "learn_noise", "whitened", "whitened_power"]
+__all__ = ["NoiseModel", "learn_noise", "whitened_power"]
 
 _MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
-_FREQUENCIES_AT_ONCE = 128
-"""Statistics of a long recording are learned a few frequencies at a time: what is computed on the way stays small."""
+_AT_ONCE = 1 << 17
+"""Snapshots of so many frequencies together are learned from at a time: of a long recording what is computed on the way
+stays small; in a stream all frequencies are one part."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +35,8 @@ class NoiseModel:
     whitening : Tensor of shape (n_freq, n_mics, n_mics), complex
     floor : Tensor of shape (n_freq,)
         Power of the whitened noise.
+    real_whitening : Tensor of shape (n_freq, 2 n_mics, 2 n_mics), optional
+        What takes `real_parts` of spectra x to those of Q x, Q the whitening; it follows from this.
 
     Examples
     --------
@@ -39,6 +46,12 @@ class NoiseModel:
 
     whitening: Tensor
     floor: Tensor
+
+    real_whitening: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.real_whitening is None:
+            object.__setattr__(self, "real_whitening", real_product(self.whitening))
 
 
 def learn_noise(
@@ -64,41 +77,49 @@ def learn_noise(
     >>> learn_noise(quiet, GCCFeatures(), torch.eye(3).expand(2, -1, -1)).whitening.shape
     torch.Size([2, 3, 3])
     """
+    n_freq, n_snapshots, _ = spectra.shape
+    at_once = max(1, _AT_ONCE // n_snapshots)
     if power is None:
-        power = torch.cat([snapshot_power(part) for part in spectra.split(_FREQUENCIES_AT_ONCE)])
+        power = torch.cat([snapshot_power(part) for part in spectra.split(at_once)])
     # gaps of digital silence were not recorded, and tell nothing of the noise between them
-    heard = (power > 0).any(dim=0)
+    heard = power.amax(dim=0) > 0
     if heard.any() and not heard.all():
         spectra, power = spectra[:, heard], power[:, heard]
-    groups = (part.split(_FREQUENCIES_AT_ONCE) for part in (spectra, power, diffuse))
+    if at_once >= n_freq:
+        return _learned(spectra, settings, diffuse, power, every)
+    groups = (part.split(at_once) for part in (spectra, power, diffuse))
     parts = [_learned(some, settings, field, level, every) for some, level, field in zip(*groups, strict=True)]
-    return NoiseModel(torch.cat([p.whitening for p in parts]), torch.cat([p.floor for p in parts]))
+    columns: Any = zip(*((part.whitening, part.floor, part.real_whitening) for part in parts), strict=True)
+    return NoiseModel(*(torch.cat(column) for column in columns))
 
 
 def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Tensor, every: int) -> NoiseModel:
     if settings.weighting == "whitened":
-        covariance = noise_covariance(spectra, settings.noise_quantile, power, every)
+        quiet = quietest(power, settings.noise_quantile)
+        covariance = noise_covariance(spectra, settings.noise_quantile, power, every, quiet)
         if settings.diffuse_factor > 0:
             # what rises above the noise comes back from everywhere
-            level = settings.diffuse_factor * rise_above(power, settings.noise_quantile)[:, None, None]
-            covariance = (covariance + level * diffuse.to(level.device)) / (1 + level)
+            level = settings.diffuse_factor * rise_above(power, quiet)
+            covariance = times(covariance, 1 / (1 + level))
+            share = (level / (1 + level))[:, None, None]
+            torch.view_as_real(covariance)[..., 0].addcmul_(diffuse.to(level.device), share)
         whitening = whitening_matrix(covariance, settings.loading)
-        some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)]
-        power = whitened_power(some, whitened(some, whitening))
+        some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)].contiguous()
+        heard, real_whitening = real_parts(some), real_product(whitening)
+        power = whitened_power(heard, torch.bmm(heard, real_whitening))
     else:
         unit = torch.eye(spectra.shape[2], dtype=spectra.dtype, device=spectra.device)
         whitening = unit.expand(len(spectra), -1, -1)
-    return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile))
+        real_whitening = real_product(whitening)
+    return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile), real_whitening)
 
 
-def whitened(spectra: Tensor, whitening: Tensor) -> Tensor:
-    """Return Q x (n_freq, n_snapshots, n_mics)."""
-    return torch.bmm(spectra, whitening.mT)
+def real_product(matrices: Tensor) -> Tensor:
+    """Return what takes `real_parts` of x to those of A x, (n_freq, 2 n, 2 n), for A (n_freq, n, n)."""
+    rows = matrices.mT
+    return real_parts(torch.stack([rows, 1j * rows], dim=2)).flatten(1, 2)
 
 
 def whitened_power(spectra: Tensor, white: Tensor) -> Tensor:
-    """Return x^H Q x (n_freq, n_snapshots)."""
-    first, second = (torch.view_as_real(values).flatten(-2) for values in (spectra, white))
-    # rows are short: their sums are faster as a product with ones
-    products = (first * second).flatten(0, 1)
-    return torch.mv(products, products.new_ones(products.shape[1])).view(white.shape[:2]).clamp_min(0.0)
+    """Return x^H Q x (n_freq, n_snapshots), of `real_parts` of x and Q x; never quite 0, as it is divided by."""
+    return dots(spectra, white).clamp_min_(1e-30)

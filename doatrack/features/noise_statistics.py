@@ -6,12 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from doatrack.features.parts import dots, is_plain, real_parts
+
 __all__ = [
     "lower_quantile",
     "noise_covariance",
+    "quietest",
     "reliability",
     "rise_above",
     "snapshot_power",
+    "times",
     "whitening_matrix",
 ]
 
@@ -30,7 +34,8 @@ def snapshot_power(spectra: Tensor) -> Tensor:
     >>> snapshot_power(torch.tensor([[[3 + 4j, 0], [0, 1j]]]))
     tensor([[25.,  1.]])
     """
-    return torch.linalg.vector_norm(torch.view_as_real(spectra).flatten(-2), dim=-1).square()
+    parts = real_parts(spectra)
+    return dots(parts, parts)
 
 
 def lower_quantile(values: Tensor, quantile: float) -> Tensor:
@@ -53,26 +58,48 @@ def lower_quantile(values: Tensor, quantile: float) -> Tensor:
     rank = quantile * (values.shape[1] - 1)
     below = math.floor(rank)
     above = min(below + 1, values.shape[1] - 1)
-    lower, upper = _ordered(values, below, above)
-    return torch.lerp(lower, upper, rank - below)
+    ordered = _ordered(values, above)
+    # the next lower one is the largest of those before: NumPy takes several times as long for two ranks
+    lower = ordered[:, :above].amax(dim=1) if above > below else ordered[:, above]
+    return torch.lerp(lower, ordered[:, above], rank - below)
 
 
-def _ordered(values: Tensor, *ranks: int) -> list[Tensor]:
-    """Return what stands at ranks (from 0) of each row in ascending order."""
-    if not _is_plain(values):
-        ordered = values.sort(dim=1).values
-    else:
-        # NumPy selects with vectors: a tenth of the time of torch's selection
-        ordered = torch.from_numpy(np.partition(values.numpy(), ranks, axis=1))
-    return [ordered[:, rank] for rank in ranks]
+def _ordered(values: Tensor, rank: int) -> Tensor:
+    """Return rows with what stands at a rank (from 0) in ascending order at this place, and lower ones before."""
+    if not is_plain(values):
+        return values.sort(dim=1).values
+    # NumPy selects with vectors: a tenth of the time of torch's selection
+    return torch.from_numpy(np.partition(values.numpy(), rank, axis=1))
 
 
-def _is_plain(values: Tensor) -> bool:
-    """Return whether NumPy can work on values, which often takes a fraction of torch's time."""
-    return values.device.type == "cpu" and not values.requires_grad
+def quietest(power: Tensor, quantile: float) -> Tensor:
+    """Return the places of each frequency's quietest snapshots in the flattened powers, frequency after frequency.
+
+    Parameters
+    ----------
+    power : Tensor of shape (n_freq, n_snapshots)
+    quantile : float
+        Share of the snapshots that count as noise.
+
+    Examples
+    --------
+    >>> quietest(torch.tensor([[4.0, 1.0, 3.0], [1.0, 2.0, 3.0]]), 0.5)
+    tensor([1, 2, 3, 4])
+    """
+    count = 1 + math.floor(quantile * (power.shape[1] - 1))
+    limit = _ordered(power, count - 1)[:, count - 1]
+    quiet = (power <= limit[:, None]).flatten()
+    places = torch.from_numpy(np.flatnonzero(quiet.numpy())) if is_plain(quiet) else quiet.nonzero()[:, 0]
+    if len(places) == count * len(power):
+        return places
+    # equal ones at the limit, or values that are no numbers: which of them are taken does not matter, how many does
+    index = power.topk(count, dim=1, largest=False, sorted=False).indices
+    return (index + power.shape[1] * torch.arange(len(power), device=power.device)[:, None]).flatten()
 
 
-def noise_covariance(spectra: Tensor, quantile: float, power: Tensor | None = None, every: int = 1) -> Tensor:
+def noise_covariance(
+    spectra: Tensor, quantile: float, power: Tensor | None = None, every: int = 1, quiet: Tensor | None = None
+) -> Tensor:
     """Return the covariance of the quietest snapshots of each frequency, relative to white noise.
 
     Speech leaves every frequency again and again, a continuous interferer does not: what is left in a frequency's
@@ -87,6 +114,8 @@ def noise_covariance(spectra: Tensor, quantile: float, power: Tensor | None = No
         `snapshot_power` of the spectra, where it is known already.
     every : int
         How many snapshots each of these stands for: the assumed white noise is as much less.
+    quiet : Tensor, optional
+        Which are the `quietest`, where that is known already.
 
     Returns
     -------
@@ -101,13 +130,13 @@ def noise_covariance(spectra: Tensor, quantile: float, power: Tensor | None = No
     """
     n_mics = spectra.shape[-1]
     power = snapshot_power(spectra) if power is None else power
-    count = 1 + math.floor(quantile * (power.shape[1] - 1))
-    covariance = _gram(_rows(spectra, _quietest(power, count)))
+    rows = _rows(spectra, quietest(power, quantile) if quiet is None else quiet)
+    covariance, count = _gram(rows), rows.shape[1]
     level = _diagonal(covariance).mean(dim=-1)
     # digital silence has no direction
     heard = level > 1e-12 * count * (power.mean() / n_mics).clamp_min(1e-30)
     share = heard * (count / (count + _PSEUDO_SNAPSHOTS / every))
-    covariance = _times(covariance, share / level.clamp_min(1e-30))
+    covariance = times(covariance, share / level.clamp_min(1e-30))
     _diagonal(covariance).add_((1 - share)[:, None])
     return covariance
 
@@ -117,46 +146,41 @@ def _diagonal(matrices: Tensor) -> Tensor:
     return torch.view_as_real(matrices).diagonal(dim1=-3, dim2=-2)[:, 0]
 
 
-def _times(matrices: Tensor, factor: Tensor) -> Tensor:
-    """Return complex matrices times one real number each: half the work of complex products."""
-    return torch.view_as_complex(torch.view_as_real(matrices) * factor[:, None, None, None])
-
-
-def _quietest(power: Tensor, count: int) -> Tensor:
-    """Return the places of the `count` least of each row in the flattened powers, row after row."""
-    (limit,) = _ordered(power, count - 1)
-    quiet = (power <= limit[:, None]).flatten()
-    places = torch.from_numpy(np.flatnonzero(quiet.numpy())) if _is_plain(quiet) else quiet.nonzero()[:, 0]
-    if len(places) == count * len(power):
-        return places
-    # equal ones at the limit, or values that are no numbers: which of them are taken does not matter, how many does
-    index = power.topk(count, dim=1, largest=False, sorted=False).indices
-    return (index + power.shape[1] * torch.arange(len(power), device=power.device)[:, None]).flatten()
-
-
 def _rows(spectra: Tensor, places: Tensor) -> Tensor:
     """Return the snapshots (n_freq, n, n_mics) at places in the flattened frequencies and snapshots."""
-    n_freq, _, n_mics = spectra.shape
-    # whole rows of one table are copied faster than elements
-    table = spectra.reshape(-1, n_mics)
-    if _is_plain(spectra):
-        return torch.from_numpy(table.numpy().take(places.numpy(), axis=0)).view(n_freq, -1, n_mics)
-    return table.index_select(0, places).view(n_freq, -1, n_mics)
+    n_freq, n_snapshots, n_mics = spectra.shape
+    if not is_plain(spectra):
+        return spectra.reshape(-1, n_mics).index_select(0, places).view(n_freq, -1, n_mics)
+    # whole rows of one table are copied faster than elements; between frequencies it may have rows that do not count
+    apart = spectra.stride(0) // n_mics if spectra.stride()[1:] == (n_mics, 1) else 0
+    if apart < n_snapshots or spectra.stride(0) % n_mics:
+        spectra, apart = spectra.contiguous(), n_snapshots
+    table = spectra.as_strided((apart * (n_freq - 1) + n_snapshots, n_mics), (n_mics, 1)).numpy()
+    rows = places.view(n_freq, -1) + (apart - n_snapshots) * torch.arange(n_freq)[:, None]
+    return torch.from_numpy(table.take(rows.numpy(), axis=0))
 
 
 def _gram(spectra: Tensor) -> Tensor:
     """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics)."""
-    return torch.bmm(spectra.mH, spectra).mT
+    parts = real_parts(spectra)
+    products = torch.bmm(parts.mT, parts)
+    real = products[:, ::2, ::2] + products[:, 1::2, 1::2]
+    return torch.complex(real, products[:, 1::2, ::2] - products[:, ::2, 1::2])
 
 
-def rise_above(power: Tensor, quantile: float) -> Tensor:
+def times(matrices: Tensor, factor: Tensor) -> Tensor:
+    """Return complex matrices (n_freq, n, n) times one real number each: half the work of complex products."""
+    return torch.view_as_complex(torch.view_as_real(matrices) * factor[:, None, None, None])
+
+
+def rise_above(power: Tensor, quiet: Tensor) -> Tensor:
     """Return how far the mean power of each frequency is above that of its quietest snapshots, relative to these.
 
     Parameters
     ----------
     power : Tensor of shape (n_freq, n_snapshots)
-    quantile : float
-        Share of the snapshots that count as noise.
+    quiet : Tensor
+        Places of the `quietest`.
 
     Returns
     -------
@@ -165,12 +189,11 @@ def rise_above(power: Tensor, quantile: float) -> Tensor:
 
     Examples
     --------
-    >>> rise_above(torch.tensor([[4.0, 1.0, 1.0, 6.0], [0.0, 0.0, 0.0, 0.0]]), 0.5)
+    >>> power = torch.tensor([[4.0, 1.0, 1.0, 6.0], [0.0, 0.0, 0.0, 0.0]])
+    >>> rise_above(power, quietest(power, 0.5))
     tensor([2., 0.])
     """
-    (limit,) = _ordered(power, math.floor(quantile * (power.shape[1] - 1)))
-    quiet = power <= limit[:, None]
-    least = (power * quiet).sum(dim=1) / quiet.sum(dim=1)
+    least = power.take(quiet).view(len(power), -1).mean(dim=1)
     mean = power.mean(dim=1)
     return ((mean - least) / least.clamp_min(1e-6 * mean + 1e-30)).clamp_min(0.0)
 
@@ -196,7 +219,7 @@ def whitening_matrix(covariance: Tensor, loading: float) -> Tensor:
     root, failed = torch.linalg.cholesky_ex(loaded)
     # half the time of the general inverse, which a tiny loading may need
     inverse = torch.linalg.inv(loaded) if failed.any() else torch.cholesky_inverse(root)
-    return _times(inverse, covariance.shape[-1] / _diagonal(inverse).sum(dim=-1))
+    return times(inverse, covariance.shape[-1] / _diagonal(inverse).sum(dim=-1))
 
 
 def reliability(power: Tensor, floor: Tensor, expected: Tensor) -> Tensor:

@@ -56,18 +56,24 @@ class Echo:
         expected : Tensor of shape (n_freq, n_snapshots)
         after : Echo
         """
-        n_snapshots = power.shape[1]
-        known = torch.cat([self.waiting, power], dim=1)
-        parts, level = [], self.level
-        for late in known[:, :n_snapshots].split(_AT_ONCE, dim=1):
-            # the level before goes into the product as one more power
-            response = _response(late.shape[1], self.decay, late.dtype, late.device)
-            parts.append(torch.cat([level[:, None], late], dim=1) @ response)
-            level = parts[-1][:, -1]
-        expected = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        n_snapshots, n_waiting = power.shape[1], self.waiting.shape[1]
+        # what was left before goes into the product as one more power
+        known = torch.cat([self.level[:, None], self.waiting, power], dim=1)
+        expected = _sounded(known[:, : 1 + n_snapshots], self.decay)
         end = n_snapshots if keep is None else keep
-        last = self.level if end == 0 else expected[:, end - 1].clone()
-        return expected, Echo(last, known[:, end : end + self.waiting.shape[1]].clone(), self.decay)
+        level = self.level if end == 0 else expected[:, end - 1]
+        return expected, Echo(level, known[:, 1 + end : 1 + end + n_waiting], self.decay)
+
+
+def _sounded(powers: Tensor, decay: float) -> Tensor:
+    """Return the fading mean (n_freq, n) of powers (n_freq, 1 + n), the first of which is the mean before."""
+    parts: list[Tensor] = []
+    for start in range(0, powers.shape[1] - 1, _AT_ONCE):
+        some = powers[:, start : start + 1 + _AT_ONCE]
+        if parts:
+            some = torch.cat([parts[-1][:, -1:], some[:, 1:]], dim=1)
+        parts.append(some @ _response(some.shape[1] - 1, decay, some.dtype, some.device))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 @functools.lru_cache(maxsize=256)

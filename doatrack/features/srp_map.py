@@ -6,7 +6,7 @@ from torch import Tensor
 from doatrack.features.constant_product import ConstantProduct
 from doatrack.features.fine_steering import FineSteering
 
-__all__ = ["explained", "numerators", "srp_map", "steered_correlation", "steering_matrix"]
+__all__ = ["SteeredMap", "explained", "numerators", "srp_map", "steered_correlation", "steered_map", "steering_matrix"]
 
 
 def steering_matrix(tdoa_samples: Tensor, lags: Tensor) -> Tensor:
@@ -125,6 +125,53 @@ def steered_map(correlations: Tensor, steering: Tensor | ConstantProduct | FineS
     sums = parts @ steering if isinstance(steering, Tensor) else steering(parts)
     above, below = sums.unbind(dim=-3)
     return explained(above, below, parts.select(-3, 1)).sum(dim=-2)
+
+
+class SteeredMap:
+    """`steered_map` of frames as they come: denominators are steered when they change.
+
+    They belong to a noise model, which holds for many frames.
+
+    Parameters
+    ----------
+    steering : ConstantProduct or FineSteering
+
+    Examples
+    --------
+    >>> steering = ConstantProduct(steering_matrix(torch.tensor([[0.0, 1.0]]), torch.tensor([-1.0, 0.0, 1.0])))
+    >>> SteeredMap(steering)(torch.tensor([[[0.0, 0.2, 0.9, 1.0, 0.5, 1.0]]]))
+    tensor([[0.4000, 0.9000]])
+    """
+
+    def __init__(self, steering: ConstantProduct | FineSteering) -> None:
+        self._steering = steering
+        self._known: tuple[Tensor, Tensor] | None = None  # the last denominators, and 1 over what they are steered to
+
+    def __call__(self, correlations: Tensor) -> Tensor:
+        """Return the maps (n_frames, n_directions) of correlations (n_frames, n_pairs, n_columns)."""
+        n_lags = self._steering.n_in // correlations.shape[1]
+        if correlations.shape[-1] == n_lags:
+            return srp_map(correlations, self._steering)
+        above, below = correlations.chunk(2, dim=-1)
+        factors = [self._over(frame, n_lags) for frame in below]
+        steered = self._steering(_by_band(above, n_lags))
+        if all(factor is factors[0] for factor in factors):
+            return (steered * factors[0]).sum(dim=-2)
+        return (steered * torch.stack(factors)).sum(dim=-2)
+
+    def _over(self, denominators: Tensor, n_lags: int) -> Tensor:
+        """Return 1 over steered denominators (n_pairs, n_bands n_lags), shape (n_bands, n_directions)."""
+        known = self._known
+        if known is None or not torch.equal(known[0], denominators):
+            parts = _by_band(denominators, n_lags)
+            below = self._steering(parts)
+            self._known = known = denominators.clone(), explained(torch.ones_like(below), below, parts)
+        return known[1]
+
+
+def _by_band(columns: Tensor, n_lags: int) -> Tensor:
+    """Return columns (..., n_pairs, n_bands n_lags) with the bands before the pairs, (..., n_bands, n_pairs n_lags)."""
+    return columns.unflatten(-1, (-1, n_lags)).transpose(-3, -2).flatten(-2)
 
 
 def explained(above: Tensor, below: Tensor, denominators: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Correlations of weighted, noise-whitened snapshots: what is steered, and what it is divided by."""
 
-import functools
 import itertools
 import math
 from typing import Any
@@ -10,9 +9,10 @@ from torch import Tensor
 
 from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.features.gcc_features import GCCFeatures
-from doatrack.features.lag_correlator import BlockLagSums
-from doatrack.features.noise_model import NoiseModel, learn_noise, whitened, whitened_power
+from doatrack.features.lag_correlator import lag_table
+from doatrack.features.noise_model import NoiseModel, learn_noise, whitened_power
 from doatrack.features.noise_statistics import reliability
+from doatrack.features.parts import real_parts
 from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
@@ -84,18 +84,18 @@ class WeightedGCC:
         # without whitening all denominators are alike
         self._bands = _bands(n_sums, settings.n_bands if settings.weighting == "whitened" else 1)
         self.n_columns = 2 * len(self._bands) * len(lags)
-        self._lag_sums = [
-            BlockLagSums(lags, self.length, _bins_of(band, self._bins.start, self._together), self._together)
-            for band in self._bands
-        ]
+        middles = self._bins.start + (self._together - 1) / 2 + self._together * torch.arange(n_sums)
+        parts = [lag_table(middles[band], lags, self.length) for band in self._bands]
+        # one product for all bands, of a table whose other blocks are 0: what calls cost counts, in a stream
+        self._turns = torch.block_diag(*parts)
+        self._shares = torch.block_diag(*(torch.ones(band.stop - band.start, len(lags)) for band in self._bands))
         first, second = torch.as_tensor(array.mic_pairs).unbind(dim=1)
         self._n_mics, self._n_pairs = array.n_mics, len(first)
-        # where a pair's real and imaginary part stand among those of all products of two microphones
-        self._places, self._turned = (_parts(a * self._n_mics + b) for a, b in ((first, second), (second, first)))
+        self._places, self._signs = _places_of_pairs(first, second, array.n_mics)
         positions = torch.as_tensor(array.positions)
         frequency = torch.arange(self._bins.start, self._bins.stop, dtype=torch.float64) * rate / self.length
         self._diffuse = diffuse_coherence(torch.cdist(positions, positions) / speed_of_sound, frequency).float()
-        self._known: tuple[Tensor, Tensor] | None = None  # the last noise model's denominators
+        self._known: tuple[NoiseModel, Tensor, Tensor] | None = None  # the last noise model's denominators and floor
         step = self.hop / rate
         self._delay = max(1, round(settings.reverberation_delay_s / step))
         self._decay = math.exp(-step / settings.reverberation_decay_s)
@@ -112,13 +112,15 @@ class WeightedGCC:
         found = torch.empty(n_freq, n_snapshots, n_mics, dtype=window.dtype.to_complex(), device=waveform.device)
         if not n_snapshots:
             return found
-        places = found.view(n_freq, -1).split(_SNAPSHOTS_AT_ONCE * n_mics, 1)
+        places = found.view(n_freq, -1)
         cuts = waveform.unfold(-1, self.length, self.hop).transpose(0, 1)
         # few at a time: they are turned while they are near the processor
-        for cut, place in zip(cuts.split(_SNAPSHOTS_AT_ONCE), places, strict=True):
+        for start in range(0, n_snapshots, _SNAPSHOTS_AT_ONCE):
+            cut = cuts[start : start + _SNAPSHOTS_AT_ONCE]
             # in order in memory the transform is several times as fast
             frames = torch.mul(cut, window, out=cut.new_empty(cut.shape))
-            place.copy_(torch.fft.rfft(frames).flatten(0, 1)[:, self._bins].T)
+            turned = torch.fft.rfft(frames).flatten(0, 1)[:, self._bins].T
+            places[:, n_mics * start : n_mics * start + turned.shape[1]] = turned
         return found
 
     def frame_range(self, start: int) -> tuple[int, int]:
@@ -146,54 +148,54 @@ class WeightedGCC:
         keep : int
             The snapshot before which the echo that is returned ends.
         """
-        white = whitened(spectra, noise.whitening)
-        power = whitened_power(spectra, white)
+        heard = real_parts(spectra)
+        white = torch.bmm(heard, noise.real_whitening)
+        power = whitened_power(heard, white)
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
-        settings = self.settings
-        floor = settings.floor_factor * noise.floor[:, None]
-        weight = reliability(power, floor, settings.reverberation_factor * expected)
-        scale = weight / power.clamp_min(1e-30)
-        below = self._denominators(noise.whitening)
-        found = white.real.new_empty(len(frames), self._n_pairs, self.n_columns)
-        found[..., self.n_columns // 2 :] = below
+        denominators, floor = self._of_noise(noise)
+        weight = reliability(power, floor, self.settings.reverberation_factor * expected)
+        # in both factors of a product; MKL's root of zeros is slow, and so are products of numbers next to 0
+        white *= (weight.clamp_min_(1e-20) / power).sqrt_()[..., None]
+        found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
+        half = self.n_columns // 2
+        found[..., half:] = denominators
         for row, (a, b) in zip(found, frames, strict=True):
-            of_frame = white[:, a:b].contiguous()
-            self._numerators(of_frame, _conjugate(of_frame, scale[:, a:b]), out=row[:, : self.n_columns // 2])
+            self._numerators(white[:, a:b], out=row[:, :half])
         return found, after
 
-    def _numerators(self, white: Tensor, scaled: Tensor, out: Tensor) -> None:
-        """Write what steers to a^H C a of a frame's mean C of s y y^H, band by band, (n_pairs, n_bands n_lags)."""
-        n_freq, n_snapshots, n_mics = white.shape
-        # the transpose of C, of some frequencies at a time
-        rows = (-1, self._together * n_snapshots, n_mics)
-        sums = torch.bmm(scaled.view(rows).mT, white.view(rows))
-        traces = torch.view_as_real(sums).flatten(1)[:, :: 2 * (n_mics + 1)].sum(dim=1)
-        self._steerable(_chosen(sums, self._turned), traces, n_freq * n_snapshots, out)
+    def _numerators(self, white: Tensor, out: Tensor) -> None:
+        """Write what steers to a^H C a of a frame's mean C of y y^H, band by band, (n_pairs, n_bands n_lags)."""
+        n_freq, n_snapshots, n_parts = white.shape
+        # some frequencies at a time
+        rows = white.reshape(-1, self._together * n_snapshots, n_parts)
+        self._steerable(torch.bmm(rows.mT, rows), n_freq * n_snapshots, out)
 
-    def _denominators(self, whitening: Tensor) -> Tensor:
-        """Return what steers to the mean of a^H Q a in each band, (n_pairs, n_bands n_lags)."""
-        if self._known is None or self._known[0] is not whitening:
-            together = self._together
-            sums = whitening.unflatten(0, (-1, together)).sum(dim=1)
-            traces = sums.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1)
-            found = traces.new_empty(self._n_pairs, self.n_columns // 2)
-            self._steerable(_chosen(sums, self._places), traces, len(whitening), found)
-            shares = torch.tensor([(band.stop - band.start) / len(sums) for band in self._bands])
-            found.unflatten(1, (len(shares), -1)).div_(shares[:, None].to(found.device))
-            self._known = whitening, found
-        return self._known[1]
+    def _of_noise(self, noise: NoiseModel) -> tuple[Tensor, Tensor]:
+        """Return what steers to the mean of a^H Q a in each band (n_pairs, n_bands n_lags), and the floor."""
+        if self._known is None or self._known[0] is not noise:
+            sums = noise.real_whitening.unflatten(0, (-1, self._together)).sum(dim=1)
+            found = sums.new_empty(self._n_pairs, self.n_columns // 2)
+            # each entry of Q stands there twice
+            self._steerable(sums, 2 * len(noise.whitening), found)
+            found /= (self._shares.sum(dim=0) / len(sums)).to(found.device)
+            self._known = noise, found, self.settings.floor_factor * noise.floor[:, None]
+        return self._known[1:]
 
-    def _steerable(self, parts: Tensor, traces: Tensor, count: int, out: Tensor) -> None:
+    def _steerable(self, products: Tensor, count: int, out: Tensor) -> None:
         """Write correlations whose steered sum over pairs is a^H S a / (n_mics count), S summed over each band.
 
-        Of the parts of pairs (n_sums, 2 n_pairs) and traces (n_sums,) of matrices S.
+        Of sums of products of real and imaginary parts (n_sums, 2 n_mics, 2 n_mics) that make up matrices S.
         """
-        columns = out.chunk(len(self._bands), dim=1)
-        for band, lag_sums, column in zip(self._bands, self._lag_sums, columns, strict=True):
-            per_band = (band.stop - band.start) * self._together / (count * self._n_mics)
-            own = traces[band].sum() / (count * self._n_mics)
-            torch.add(own, lag_sums(parts[band]), alpha=2 * self._n_pairs * per_band, out=column)
+        flat, device = products.flatten(1), products.device
+        traces = flat[:, :: products.shape[2] + 1].sum(dim=1)
+        chosen = flat.index_select(1, self._places.to(device)).unflatten(1, (2, -1))
+        parts = torch.addcmul(chosen[:, 0], chosen[:, 1], self._signs.to(device)).unflatten(1, (2, -1))
+        one = 1 / (count * self._n_mics)
+        own = torch.mv(self._shares.to(device).mT, traces)
+        torch.addmm(
+            own, parts.flatten(0, 1).mT, self._turns.to(device), beta=one, alpha=2 * self._n_pairs * one, out=out
+        )
 
 
 def _together(lags: Tensor, n_fft: int, n_freq: int) -> int:
@@ -208,26 +210,11 @@ def _bands(n_sums: int, n_bands: int) -> list[slice]:
     return [slice(low, high) for low, high in itertools.pairwise(edges)]
 
 
-def _bins_of(band: slice, first: int, together: int) -> slice:
-    return slice(first + band.start * together, first + band.stop * together)
+def _places_of_pairs(first: Tensor, second: Tensor, n_mics: int) -> tuple[Tensor, Tensor]:
+    """Return where real and imaginary parts of x_i conj(x_j) are found in products of parts (2 n_mics, 2 n_mics).
 
-
-def _parts(places: Tensor) -> Tensor:
-    return torch.cat([2 * places, 2 * places + 1])
-
-
-def _chosen(matrices: Tensor, places: Tensor) -> Tensor:
-    """Return parts of matrices (n_freq, n_mics, n_mics), shape (n_freq, n_places)."""
-    return torch.view_as_real(matrices).flatten(1).index_select(1, places.to(matrices.device))
-
-
-def _conjugate(white: Tensor, scale: Tensor) -> Tensor:
-    """Return conj(y) (n_freq, n_snapshots, n_mics) times a real factor: here for nothing, in a product by a copy."""
-    parts = torch.view_as_real(white)
-    product = (parts.flatten(-2) * scale[..., None]).mul_(_signs(white.shape[-1]).to(white.device))
-    return torch.view_as_complex(product.view(parts.shape))
-
-
-@functools.lru_cache(maxsize=64)
-def _signs(n_mics: int) -> Tensor:
-    return torch.tensor([1.0, -1.0]).repeat(n_mics)
+    Each is a sum or difference of two: places of all first ones, then all second ones, and the latters' signs.
+    """
+    i, j, size = 2 * first, 2 * second, 2 * n_mics
+    places = torch.cat([i * size + j, (i + 1) * size + j, (i + 1) * size + j + 1, i * size + j + 1])
+    return places, torch.tensor([1.0, -1.0]).repeat_interleave(len(first))

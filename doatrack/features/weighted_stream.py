@@ -124,13 +124,15 @@ class WeightedStream(FeatureStream):
         self._start = self.n_frames * self._frames.hop_length
         self._spectra, self._echo = _Waiting(), None
 
+    def _ordered(self, samples: Tensor) -> Tensor:
+        return samples if self._order is None else samples.index_select(0, self._order)
+
     def _measure(self) -> None:
         """Compute the spectra of the whole frames' snapshots."""
         count = self._snapshots(self._n_whole() - 1)[1] - self._spectra.end
         if count > 0:
             samples = self._samples.first((count - 1) * self._weighted.hop + self._weighted.length)
-            ordered = samples if self._order is None else samples.index_select(0, self._order)
-            self._spectra.append(self._weighted.spectra(ordered))
+            self._spectra.append(self._weighted.spectra(samples))
             self._drop_samples(self._spectra.end)
 
     def _drop_samples(self, snapshot: int) -> None:

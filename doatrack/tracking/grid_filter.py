@@ -13,6 +13,7 @@ from doatrack.tracking._recursions import (
     forward_states,
     of_directions,
     rescale,
+    safe_exp,
     safe_log,
     smoothed_states,
     to_directions,
@@ -86,7 +87,7 @@ def grid_filter(
     # all frames at once: first what the last frame waited for tells, then the one before it
     for ahead in range(min(delay, len(evidence) - 1), 0, -1):
         reach = len(evidence) - ahead
-        later = np.exp(evidence[ahead:]) * message[:reach]
+        later = safe_exp(evidence[ahead:]) * message[:reach]
         message[:reach] = rescale(transition.backward(later), transition)
     return to_directions(forward + safe_log(message), transition)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from doatrack.tracking._recursions import forward_states, rescale, safe_log, to_directions, weighted_evidence
+from doatrack.tracking._recursions import forward_states, rescale, safe_exp, safe_log, to_directions, weighted_evidence
 from doatrack.tracking.agreement import map_agreement
 from doatrack.tracking.grid_filter import posterior_directions
 from doatrack.tracking.transition import Transition
@@ -65,7 +65,7 @@ def smoothed_directions(
         for frame in range(len(evidence) - 1, -1, -1):
             message = np.ones_like(posterior[0]) if later is None else rescale(transition.backward(later), transition)
             posterior[frame] += safe_log(message)
-            later = np.exp(evidence[frame]) * message
+            later = safe_exp(evidence[frame]) * message
         where = to_directions(posterior, transition)
         found.append((*posterior_directions(where, transition.grid), map_agreement(where, part)))
     doa, concentration, agreement = (np.concatenate(column) for column in zip(*reversed(found), strict=True))
