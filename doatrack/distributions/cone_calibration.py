@@ -15,6 +15,7 @@ __all__ = ["ConeCalibration"]
 _NO_TAIL = 1e-12
 _LEAST, _MOST = 1e-9, 1e9  # concentrations
 _LOG_MOST = 40.0  # of what agreement multiplies them by: finite, whatever a search tries
+_LEAST_AGREEMENT = 0.1  # nats: smaller ones differ by chance only, their logs would differ without bounds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class ConeCalibration:
     """Law of angular errors given a concentration: von Mises-Fisher around the truth, with a heavier tail.
 
     Of a concentration k that a method claims, `scale` * k ** `power` is believed, and more or less of it as what was
-    heard agrees with the answer (`slopes`, for methods that tell this). The error then follows a von
+    heard agrees with the answer (`slopes` and `log_slopes`, for methods that tell this). The error then follows a von
     Mises-Fisher distribution whose concentration is itself uncertain (a Gamma distribution with the relative variance
     `tail`): rare large errors no longer decide how wide all cones are. What is left, `levels` corrects. The numbers
     come from recordings with known directions. Over all such frames the cones then cover what they claim; for each
@@ -42,6 +43,8 @@ class ConeCalibration:
     slopes : tuple of float
         What one more unit of each number of agreement adds to the log of the believed concentration; empty: agreement
         is not asked for.
+    log_slopes : tuple of float
+        What one more unit of the log of each number adds; numbers below 0.1 are taken as 0.1 here. Empty: nothing.
     ranges : tuple of (float, float)
         For each slope, the lowest and highest agreement that was met while calibrating: values beyond are taken as
         these. The middle adds nothing.
@@ -77,6 +80,7 @@ class ConeCalibration:
     tail: float = 0.0
     levels: tuple[float, ...] = (0.0, 1.0)
     slopes: tuple[float, ...] = ()
+    log_slopes: tuple[float, ...] = ()
     ranges: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -87,6 +91,9 @@ class ConeCalibration:
         if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1 or (np.diff(levels) <= 0).any():
             raise InvalidInputError(f"levels must increase from 0 to 1, got {levels.tolist()}.")
         slopes = check_array("slopes", self.slopes, ("n_slopes",)) if len(self.slopes) else np.zeros(0)
+        log_slopes = np.zeros(len(slopes))
+        if len(self.log_slopes):
+            log_slopes = check_array("log_slopes", self.log_slopes, (len(slopes),))
         ranges = check_array("ranges", self.ranges, (len(slopes), 2)) if len(slopes) else np.zeros((0, 2))
         if len(self.ranges) != len(slopes) or (ranges[:, 0] > ranges[:, 1]).any():
             raise InvalidInputError(
@@ -95,6 +102,7 @@ class ConeCalibration:
         # a file gives lists, and equal calibrations must be equal
         object.__setattr__(self, "levels", tuple(levels.tolist()))
         object.__setattr__(self, "slopes", tuple(slopes.tolist()))
+        object.__setattr__(self, "log_slopes", tuple(log_slopes.tolist()))
         object.__setattr__(self, "ranges", tuple((float(low), float(high)) for low, high in ranges))
 
     @classmethod
@@ -113,12 +121,12 @@ class ConeCalibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters as plain numbers and a list, for JSON."""
-        lists = {"levels": list(self.levels), "slopes": list(self.slopes), "ranges": [list(r) for r in self.ranges]}
-        return dataclasses.asdict(self) | lists
+        lists = {name: list(getattr(self, name)) for name in ("levels", "slopes", "log_slopes")}
+        return dataclasses.asdict(self) | lists | {"ranges": [list(r) for r in self.ranges]}
 
     def of_believed(self) -> Self:
         """Return the law of concentrations that `believed` gave already, such as those of a calibrated track."""
-        return dataclasses.replace(self, scale=1.0, power=1.0, slopes=(), ranges=())
+        return dataclasses.replace(self, scale=1.0, power=1.0, slopes=(), log_slopes=(), ranges=())
 
     def believed(self, concentration: ArrayLike, agreement: ArrayLike | None = None) -> FloatArray:
         """Return the calibrated concentration of what a method claims.
@@ -150,15 +158,15 @@ class ConeCalibration:
                 "each frame, got None. For concentrations of a calibrated track take of_believed()."
             )
         low, high, middle, slopes = self._lines
-        rows = check_array("agreement", agreement, ("...", len(slopes)), finite=False)
-        logs = (np.minimum(np.maximum(rows, low), high) - middle) @ slopes
+        rows = check_array("agreement", agreement, ("...", len(low)), finite=False)
+        logs = (_with_logs(np.minimum(np.maximum(rows, low), high)) - middle) @ slopes
         return np.asarray(np.exp(np.minimum(np.maximum(logs, -_LOG_MOST), _LOG_MOST)))
 
     @functools.cached_property
     def _lines(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """The lowest and highest agreements, their middles, and the slopes: a stream asks for them in every frame."""
+        """The lowest and highest agreements; middles and slopes of them and their logs: a stream asks every frame."""
         low, high = np.asarray(self.ranges).T
-        return low, high, (low + high) / 2, np.asarray(self.slopes)
+        return low, high, _with_logs((low + high) / 2), np.append(self.slopes, self.log_slopes)
 
     def credible_angle(
         self, concentration: ArrayLike, level: float = 0.9, agreement: ArrayLike | None = None
@@ -246,6 +254,11 @@ class ConeCalibration:
         """Return the probability of the law before `levels` corrects it."""
         k, t = np.maximum(self.believed(concentration, agreement), _LEAST), max(self.tail, _NO_TAIL)
         return np.asarray(np.expm1(_log_beyond(_one_minus_cosine(angle), k, t)) / np.expm1(_log_beyond(2.0, k, t)))
+
+
+def _with_logs(agreement: FloatArray) -> FloatArray:
+    """Return numbers (..., n) and their logs, (..., 2 n)."""
+    return np.concatenate([agreement, np.log(np.maximum(agreement, _LEAST_AGREEMENT))], axis=-1)
 
 
 def _one_minus_cosine(angle: ArrayLike) -> FloatArray:

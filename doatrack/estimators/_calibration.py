@@ -68,18 +68,23 @@ def _with_slopes(
 ) -> ConeCalibration:
     """Return the law that also asks for agreement, from one that does not."""
     ranges = np.quantile(agreement, _RANGE, axis=0).T
+    n = len(ranges)
     # slopes per width of the range: numbers of about one, whatever the unit
     width = np.maximum(np.diff(ranges, axis=1)[:, 0], 1e-9)
 
     def law_of(x: NDArray[np.float64]) -> ConeCalibration:
-        slopes = tuple((x[3:] / width).tolist())
-        return dataclasses.replace(_law(x[:3], typical), slopes=slopes, ranges=tuple(map(tuple, ranges.tolist())))
+        return dataclasses.replace(
+            _law(x[:3], typical),
+            slopes=tuple((x[3 : 3 + n] / width).tolist()),
+            log_slopes=tuple(x[3 + n :].tolist()),
+            ranges=tuple(map(tuple, ranges.tolist())),
+        )
 
     def cost(x: NDArray[np.float64]) -> float:
         misfit = -float(law_of(x).log_density(errors, concentration, agreement).mean())
         return misfit + _SHRINK * float((x[3:] ** 2).sum())
 
-    return law_of(minimize(cost, np.append(start, np.zeros(len(width))), method="L-BFGS-B").x)
+    return law_of(minimize(cost, np.append(start, np.zeros(2 * n)), method="L-BFGS-B").x)
 
 
 def _levels(probabilities: FloatArray) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """The law of errors is a probability law, holds the von Mises-Fisher one, and its cones and levels are inverse."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -71,7 +72,9 @@ def test_unknown_stays_unknown_and_nothing_known_is_uniform():
 
 
 def test_json_gives_it_back():
-    law = ConeCalibration(2.0, 0.7, 0.3, (0.0, 0.25, 1.0), slopes=(0.5, -2.0), ranges=((-1.0, 1.0), (3.0, 3.5)))
+    law = ConeCalibration(
+        2.0, 0.7, 0.3, (0.0, 0.25, 1.0), slopes=(0.5, -2.0), log_slopes=(1.0, 0.0), ranges=((-1.0, 1.0), (3.0, 3.5))
+    )
     assert ConeCalibration.from_dict(json.loads(json.dumps(law.to_dict()))) == law
 
 
@@ -87,7 +90,9 @@ def test_bad_input_is_named():
         ConeCalibration().credible_angle([1.0, -3.0])
     with pytest.raises(InvalidInputError, match="level must lie strictly between 0 and 1, got 1"):
         ConeCalibration().credible_angle([1.0], 1.0)
-    with pytest.raises(InvalidInputError, match="has levels, power, ranges, scale, slopes, tail, got scale"):
+    with pytest.raises(
+        InvalidInputError, match="has levels, log_slopes, power, ranges, scale, slopes, tail, got scale"
+    ):
         ConeCalibration.from_dict({"scale": 1.0})
 
 
@@ -97,6 +102,14 @@ def test_agreement_moves_trust_within_what_was_met():
     assert law.believed(10.0, [1.0, 3.5]) == pytest.approx(20 * np.exp(0.5))
     assert law.believed(10.0, [9.0, 3.5]) == law.believed(10.0, [1.0, 3.5])
     assert law.believed(10.0, [0.0, 4.0]) == pytest.approx(20 * np.exp(-1.0))
+    bent = dataclasses.replace(law, log_slopes=(0.0, 3.0))
+    more = np.array([(3.0 / 3.5) ** 3, 1.0, (4.0 / 3.5) ** 3])  # relative to the middle
+    agreement = [[0.0, 3.0], [0.0, 3.5], [0.0, 9.0]]
+    np.testing.assert_allclose(bent.believed([10.0] * 3, agreement), more * law.believed([10.0] * 3, agreement))
+    little = ConeCalibration(slopes=(0.0,), log_slopes=(1.0,), ranges=((-1.0, 1.0),)).believed(
+        [1.0, 1.0], [[-0.5], [1.0]]
+    )
+    np.testing.assert_allclose(little, [1.0, 10.0])  # what is below 0.1 counts as 0.1, as the middle does
     steep = ConeCalibration(slopes=(1e6,), ranges=((-1.0, 1.0),)).believed([10.0, 10.0, 0.0], [[1.0], [-1.0], [1.0]])
     assert steep[0] == 1e9
     assert steep[1] < 1e-15
@@ -113,6 +126,8 @@ def test_missing_agreement_is_named():
         law.believed(10.0)
     with pytest.raises(InvalidInputError, match="agreement must have"):
         law.believed(10.0, [1.0])
+    with pytest.raises(InvalidInputError, match="log_slopes must have"):
+        dataclasses.replace(law, log_slopes=(1.0,))
     for ranges in ((), ((0.0, 1.0),) * 2, ((1.0, 0.0),)):
         with pytest.raises(InvalidInputError, match="ranges"):
             ConeCalibration(slopes=(1.0,), ranges=ranges)
