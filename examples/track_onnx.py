@@ -130,6 +130,7 @@ def weighted(waveform, n_frames, known):
     at_once = 1 if features["causal"] else FRAMES_AT_ONCE
     delay = max(1, round(features["reverberation_delay_s"] * rate / step))
     decay = math.exp(-step / rate / features["reverberation_decay_s"])
+    boost = max(1, features["reverberation_factor"]) ** 2
     echo, begin, parts = (np.zeros(len(spectra), np.float32), np.zeros((len(spectra), delay), np.float32)), 0, []
     for start, stop, learned in runs(n_frames, span, known):
         kept, every = history(end[learned], n_span, MOST_CAUSAL if features["causal"] else MOST)
@@ -144,7 +145,7 @@ def weighted(waveform, n_frames, known):
             keep = min(first[k + count], end[k + count - 1]) - begin
             expected, echo = reverberation(power, echo, decay, keep)
             floor_and_echo = features["floor_factor"] * floor[:, None] + features["reverberation_factor"] * expected
-            weight = np.maximum(0, 1 - floor_and_echo / np.maximum(power, 1e-30))
+            weight = boost * np.maximum(0, 1 - floor_and_echo / np.maximum(power, 1e-30))
             white = white * np.sqrt(weight / np.maximum(power, 1e-30))[..., None]
             places = zip(first[k : k + count] - begin, end[k : k + count] - begin, strict=True)
             for i, j in places:

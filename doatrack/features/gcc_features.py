@@ -9,6 +9,7 @@ from doatrack.exceptions import InvalidInputError
 __all__ = ["WEIGHTINGS", "GCCFeatures"]
 
 WEIGHTINGS = ("phat", "snr", "whitened")
+_FEW_MICS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +40,17 @@ class GCCFeatures:
     loading : float
         Added to the noise covariance, whose mean eigenvalue is 1: the smaller, the deeper the nulls, and the more the
         positions are trusted.
-    n_bands : int
-        Bands of frequencies, the higher the wider, each of which is divided by its own denominator ("whitened").
+    n_bands : int, optional
+        Bands of frequencies, the higher the wider, each of which is divided by its own denominator ("whitened"). None:
+        4, or 8 with 6 microphones or fewer.
     floor_factor, floor_quantile : float
         A snapshot weighs max(0, 1 - floor_factor * floor / power - ...), the floor being this quantile of its
         frequency's power over time.
-    reverberation_factor : float
-        Weight of the reverberation that is expected from earlier snapshots, against the power.
+    reverberation_factor : float, optional
+        Weight of the reverberation that is expected from earlier snapshots, against the power. Above 1 fewer snapshots
+        are left, which count more for it, by the square. None: 1 with 7 microphones or more, a third more for each one
+        less, up to 2: the fewer there are, the less early reflections can be told from the source by where they come
+        from, and the more by when.
     reverberation_delay_s, reverberation_decay_s : float
         From when on sound counts as reverberation, and the time constant of its decay, in seconds.
     statistics_s : float
@@ -86,10 +91,10 @@ class GCCFeatures:
     noise_quantile: float = 0.6
     diffuse_factor: float = 0.08
     loading: float = 0.02
-    n_bands: int = 4
+    n_bands: int | None = None
     floor_factor: float = 0.7
     floor_quantile: float = 0.2
-    reverberation_factor: float = 1.0
+    reverberation_factor: float | None = None
     reverberation_delay_s: float = 0.016
     reverberation_decay_s: float = 0.03
     statistics_s: float = 20.0
@@ -112,12 +117,31 @@ class GCCFeatures:
         for name in ("noise_quantile", "floor_quantile"):
             check_real(name, getattr(self, name), 0.0, 1.0, exclusive_minimum=True)
         check_real("loading", self.loading, 0.0, exclusive_minimum=True)
-        check_int("n_bands", self.n_bands, 1)
-        for name in ("diffuse_factor", "floor_factor", "reverberation_factor"):
+        if self.n_bands is not None:
+            check_int("n_bands", self.n_bands, 1)
+        for name in ("diffuse_factor", "floor_factor"):
             check_real(name, getattr(self, name), 0.0)
+        if self.reverberation_factor is not None:
+            check_real("reverberation_factor", self.reverberation_factor, 0.0)
         for name in ("reverberation_delay_s", "reverberation_decay_s", "statistics_s"):
             check_real(name, getattr(self, name), 0.0, exclusive_minimum=True)
         check_bool("causal", self.causal)
+
+    def for_microphones(self, n_mics: int) -> "GCCFeatures":
+        """Return settings in which everything is chosen that depends on the number of microphones.
+
+        Examples
+        --------
+        >>> few, many = GCCFeatures().for_microphones(4), GCCFeatures().for_microphones(12)
+        >>> few.n_bands, few.reverberation_factor, many.n_bands, many.reverberation_factor
+        (8, 2.0, 4, 1.0)
+        """
+        chosen: dict[str, Any] = {}
+        if self.n_bands is None:
+            chosen["n_bands"] = 4 if n_mics > _FEW_MICS else 8
+        if self.reverberation_factor is None:
+            chosen["reverberation_factor"] = min(2.0, 1.0 + max(0, _FEW_MICS + 1 - n_mics) / 3)
+        return dataclasses.replace(self, **chosen)
 
     @classmethod
     def of(cls, features: Any) -> "GCCFeatures":

@@ -46,7 +46,6 @@ class NoiseModel:
 
     whitening: Tensor
     floor: Tensor
-
     real_whitening: Tensor = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:

@@ -70,7 +70,7 @@ class WeightedGCC:
         array: MicArray,
         speed_of_sound: float = SPEED_OF_SOUND,
     ) -> None:
-        self.settings, self.frames = settings, frames
+        self.settings, self.frames = settings.for_microphones(array.n_mics), frames
         self.length = settings.snapshot_length or max(16, frames.win_length // 4)
         self.length = min(self.length, frames.win_length)
         self.hop = max(1, self.length // 4)
@@ -82,7 +82,11 @@ class WeightedGCC:
         self._bins = slice(bins.start, bins.stop - (bins.stop - bins.start) % self._together)
         n_sums = (self._bins.stop - self._bins.start) // self._together
         # without whitening all denominators are alike
-        self._bands = _bands(n_sums, settings.n_bands if settings.weighting == "whitened" else 1)
+        n_bands, factor = self.settings.n_bands, self.settings.reverberation_factor
+        assert n_bands is not None
+        assert factor is not None
+        self._bands = _bands(n_sums, n_bands if settings.weighting == "whitened" else 1)
+        self._reverberation, self._boost = factor, max(1.0, factor) ** 2
         self.n_columns = 2 * len(self._bands) * len(lags)
         middles = self._bins.start + (self._together - 1) / 2 + self._together * torch.arange(n_sums)
         parts = [lag_table(middles[band], lags, self.length) for band in self._bands]
@@ -154,9 +158,9 @@ class WeightedGCC:
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
-        weight = reliability(power, floor, self.settings.reverberation_factor * expected)
+        weight = reliability(power, floor, self._reverberation * expected)
         # in both factors of a product; MKL's root of zeros is slow, and so are products of numbers next to 0
-        white *= (weight.clamp_min_(1e-20) / power).sqrt_()[..., None]
+        white *= (weight.clamp_min_(1e-20).mul_(self._boost) / power).sqrt_()[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = denominators

@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="dfc26ce057e7ed179a058f282045df7359f77f63e55a8f024cd58009dbd29749",
+        sha256="21fec4e7fa35c834c1fa124f34ecf850dc53604ef719cae29a33d93f6d6f87d0",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }

@@ -71,6 +71,27 @@ def test_plain_correlations_take_what_makes_sense_for_them(name):
     assert (one - two).abs().max() > 1e-3
 
 
+def test_few_microphones_choose_more_bands_and_trust_later_sound_less():
+    chosen = [GCCFeatures().for_microphones(n) for n in (2, 4, 5, 6, 7, 12)]
+    assert [c.n_bands for c in chosen] == [8, 8, 8, 8, 4, 4]
+    assert [c.reverberation_factor for c in chosen] == pytest.approx([2, 2, 5 / 3, 4 / 3, 1, 1])
+    told = GCCFeatures(n_bands=3, reverberation_factor=0.5)
+    assert told.for_microphones(4) == told
+    few = GCCExtractor(ARRAY, FRAMES, lag_step=0.5, features=GCCFeatures())
+    assert few.features == GCCFeatures().for_microphones(ARRAY.n_mics)
+    assert few.n_columns == 16 * len(few.lags)
+
+
+def test_what_a_factor_above_one_leaves_counts_by_its_square():
+    """Where nothing is expected to reverberate, as in a first burst, nothing else is changed."""
+    start = bursts()
+    options = {"floor_factor": 0.0, "reverberation_delay_s": 10.0}
+    one, two = (gcc(GCCFeatures(reverberation_factor=f, **options), start) for f in (1.0, 2.0))
+    half = one.shape[-1] // 2
+    torch.testing.assert_close(two[..., :half], 4 * one[..., :half])
+    torch.testing.assert_close(two[..., half:], one[..., half:])
+
+
 def test_the_default_of_the_extractor_is_the_paper():
     plain = GCCExtractor(ARRAY, FRAMES, lag_step=0.5).gcc(bursts())
     assert torch.equal(plain, gcc(GCCFeatures.of("phat")))

@@ -279,7 +279,8 @@ def test_the_real_products_are_the_complex_formulae_in_double_precision(weightin
     frequency = np.repeat(frequency.reshape(-1, together).mean(axis=1), together)
     turn = np.exp(2j * np.pi / 512 * frequency[:, None] * LAGS.double().numpy())
     found = np.split(weighted(spectra, noise, frame_ranges(weighted, 2))[0][1].numpy(), 2, axis=-1)
-    n_bands = settings.n_bands if weighting == "whitened" else 1
+    n_bands = len(weighted._bands)
+    assert n_bands == (settings.for_microphones(n_mics).n_bands if weighting == "whitened" else 1)
     for half, matrices, per_band in zip(found, (C, Q), (False, True), strict=True):
         for band, columns in zip(weighted._bands, np.split(half, n_bands, axis=-1), strict=True):
             some = slice(band.start * together, band.stop * together)
