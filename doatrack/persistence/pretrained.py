@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="21fec4e7fa35c834c1fa124f34ecf850dc53604ef719cae29a33d93f6d6f87d0",
+        sha256="f084872acc68a94b7395acb9493dbf52cbebf207dc5b3144f0a56f4624fc0dca",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
