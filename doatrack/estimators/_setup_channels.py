@@ -17,6 +17,7 @@ _CLIPPED = 1e-4  # share of samples
 _SAME = 1e-4  # 1 - correlation of copies
 _UNRELATED_PEAK = 0.053  # highest correlation of independent noises within the lags looked at, window 4096
 _RELATED_PEAK = 0.08
+_NOTHING_SHARED = 0.075  # between all pairs: bursts of independent noises reach 0.067, the weakest of 50 scenes 0.094
 _LEAST_SHARE = 0.2
 
 
@@ -79,11 +80,13 @@ def channel_findings(statistics: ChannelStatistics) -> list[Finding]:
 
 
 def unrelated_findings(evidence: DelayEvidence, channels: NDArray[np.int64]) -> list[Finding]:
-    """Return channels that share no sound with the others; `channels` (n_mics,) name those of the evidence."""
+    """Return channels that share no sound with the others, or none with any; `channels` (n_mics,) name them."""
     findings: list[Finding] = []
     if evidence.n_mics < 3 or evidence.n_frames == 0:
         return findings
     peak = np.abs(evidence.gcc).max(axis=2).mean(axis=1)
+    if peak.max() < _NOTHING_SHARED:
+        return [_all_unrelated(channels)]
     for m in range(evidence.n_mics):
         own = (evidence.mic_pairs == m).any(axis=1)
         rest = float(np.median(peak[~own]))
@@ -139,5 +142,16 @@ def _unrelated(channel: int) -> Finding:
         f"Channel {channel + 1} has sound, but none that the others have: noise of an open input, a loudspeaker's "
         "reference, or another device without a common clock.",
         "Check what is recorded there; leave it out of --channels and of the array.",
+        {},
+    )
+
+
+def _all_unrelated(channels: NDArray[np.int64]) -> Finding:
+    return Finding(
+        "unrelated",
+        tuple(int(c) for c in channels),
+        0.95,
+        "No two channels share a sound: each has noise of its own.",
+        "Check that all microphones are connected, hear the same room, and are recorded by one device with one clock.",
         {},
     )

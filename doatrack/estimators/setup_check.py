@@ -21,6 +21,7 @@ from doatrack.geometry import SPEED_OF_SOUND, MicArray
 __all__ = ["check_setup"]
 
 _MOST_S, _MOST_RECORDINGS = 300.0, 60  # in all
+_NONE_LEFT = "Fewer than two channels are left to compare."
 _FEWEST_FRAMES = 8
 _UNEXPLAINED = 0.6
 _NAMED = 6
@@ -106,7 +107,7 @@ def check_setup(
     findings = channel_findings(statistics)
     good = _usable(findings, np.arange(array.n_mics))
     if len(good) < 2:
-        return SetupReport(tuple(findings), ("Fewer than two channels are left to compare.",), 0, math.nan)
+        return SetupReport(tuple(findings), (_NONE_LEFT,), 0, math.nan)
 
     def measured(brief: bool = False) -> DelayEvidence:
         heard = [w[good] for w in waveforms]
@@ -117,9 +118,10 @@ def check_setup(
     if unrelated:
         findings += unrelated
         good = _usable(findings, good)
-        if len(good) >= 2:
-            evidence = measured()
-    if evidence.n_frames < _FEWEST_FRAMES or len(good) < 2:
+        if len(good) < 2:
+            return SetupReport(tuple(findings), (_NONE_LEFT,), 0, math.nan)
+        evidence = measured()
+    if evidence.n_frames < _FEWEST_FRAMES:
         return SetupReport(tuple(findings), (_too_little(evidence.n_frames),), 0, math.nan)
     return _geometry_report(evidence, measured(brief=True), good, findings, array, generator)
 

@@ -160,6 +160,17 @@ def test_unrelated_recordings_are_not_explained(rng):
     assert not report.is_fine
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_channels_that_share_nothing_are_told_and_their_geometry_is_not_judged(rng, at_once):
+    bursts = np.arange(8 * RATE) % 12000 < 4000
+    own = [bursts if at_once else np.roll(bursts, 3000 * m) for m in range(OCTAHEDRON.n_mics)]
+    report = check_setup(0.1 * rng.normal(size=(OCTAHEDRON.n_mics, 8 * RATE)) * own, OCTAHEDRON)
+    assert [finding.kind for finding in report.findings] == ["unrelated"]
+    assert report.findings[0].channels == tuple(range(OCTAHEDRON.n_mics))
+    assert "No two channels share a sound" in str(report)
+    assert "Fewer than two channels are left" in str(report)
+
+
 def test_too_little_sound_is_said(rng):
     for quiet in (np.zeros((7, 16000), np.float32), rng.normal(size=(7, 16000)) * 0.1, np.zeros((7, 100))):
         report = check_setup(quiet, OCTAHEDRON)
