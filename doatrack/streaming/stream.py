@@ -113,10 +113,8 @@ class Stream:
             of this one.
         """
         self._check_open()
-        samples = check_waveform(chunk, self._n_mics, name="chunk", whole=False)
-        if samples is chunk or samples.base is not None:
-            # what does not fill a frame is kept, and a program may use its buffer again
-            samples = samples.copy()
+        # a copy: what does not fill a frame is kept, and a program may use its buffer again
+        samples = np.array(check_waveform(chunk, self._n_mics, name="chunk", whole=False))
         self._n_samples += samples.shape[1]
         return self._counted(self._tracker.push(samples))
 

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,27 @@ def test_any_chunks_give_the_track_of_the_whole(fitted, sound, name, causal, siz
     assert_same(tracks, tracker.track(signal, smoothing), 1e-6 if name in ("srp", "averaged") else 1e-5)
     assert stream.n_samples == N
     assert stream.n_frames == 1 + (N - WIN) // HOP
+
+
+class Buffer:
+    """Hands out its own samples, as data frames and tensors of other libraries may."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __array__(self, dtype=None, copy=None):
+        return self.samples
+
+
+@pytest.mark.parametrize("given_as", [np.asarray, torch.from_numpy, Buffer])
+def test_a_program_may_use_its_buffer_again(fitted, sound, given_as):
+    signal, tracker = sound(8000), fitted["srp"]
+    stream, buffer, tracks = stream_of(tracker), np.zeros((len(signal), 500), np.float32), []
+    for chunk in np.split(signal, 16, axis=1):
+        buffer[:] = chunk
+        tracks.append(stream.push(given_as(buffer)))
+        buffer[:] = 0.7
+    assert_same([*tracks, stream.finish()], tracker.track(signal, "filter"), 1e-6)
 
 
 def test_single_samples_too(fitted, sound):
