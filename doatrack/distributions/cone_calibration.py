@@ -91,7 +91,8 @@ class ConeCalibration:
         if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1 or (np.diff(levels) <= 0).any():
             raise InvalidInputError(f"levels must increase from 0 to 1, got {levels.tolist()}.")
         slopes = check_array("slopes", self.slopes, ("n_slopes",)) if len(self.slopes) else np.zeros(0)
-        log_slopes = check_array("log_slopes", self.log_slopes or np.zeros(len(slopes)), (len(slopes),))
+        bends = self.log_slopes if len(self.log_slopes) else np.zeros(len(slopes))
+        log_slopes = check_array("log_slopes", bends, (len(slopes),))
         ranges = check_array("ranges", self.ranges, (len(slopes), 2)) if len(slopes) else np.zeros((0, 2))
         if len(self.ranges) != len(slopes) or (ranges[:, 0] > ranges[:, 1]).any():
             raise InvalidInputError(

@@ -130,12 +130,18 @@ class GCCFeatures:
     def for_microphones(self, n_mics: int) -> "GCCFeatures":
         """Return settings in which everything is chosen that depends on the number of microphones.
 
+        Raises
+        ------
+        InvalidInputError
+            If that is no number from 1 up.
+
         Examples
         --------
         >>> few, many = GCCFeatures().for_microphones(4), GCCFeatures().for_microphones(12)
         >>> few.n_bands, few.reverberation_factor, many.n_bands, many.reverberation_factor
         (8, 2.0, 4, 1.0)
         """
+        check_int("n_mics", n_mics, 1)
         chosen: dict[str, Any] = {}
         if self.n_bands is None:
             chosen["n_bands"] = 4 if n_mics > _FEW_MICS else 8

@@ -75,6 +75,8 @@ def test_few_microphones_choose_more_bands_and_trust_later_sound_less():
     chosen = [GCCFeatures().for_microphones(n) for n in (2, 4, 5, 6, 7, 12)]
     assert [c.n_bands for c in chosen] == [8, 8, 8, 8, 4, 4]
     assert [c.reverberation_factor for c in chosen] == pytest.approx([2, 2, 5 / 3, 4 / 3, 1, 1])
+    with pytest.raises(InvalidInputError, match="n_mics must be at least 1, got 0"):
+        GCCFeatures().for_microphones(0)
     told = GCCFeatures(n_bands=3, reverberation_factor=0.5)
     assert told.for_microphones(4) == told
     few = GCCExtractor(ARRAY, FRAMES, lag_step=0.5, features=GCCFeatures())
