@@ -53,6 +53,9 @@ class GCCFeatures:
         from, and the more by when.
     reverberation_delay_s, reverberation_decay_s : float
         From when on sound counts as reverberation, and the time constant of its decay, in seconds.
+    dereverberation : bool, optional
+        Whether what the last 12 ms foretell is subtracted first (`dereverberate`), above all early reflections. None: not
+        if `causal`, since it more than doubles the work of a live frame.
     statistics_s : float
         Span of the recording from which floor and covariance are learned, in seconds.
     causal : bool
@@ -97,6 +100,7 @@ class GCCFeatures:
     reverberation_factor: float | None = None
     reverberation_delay_s: float = 0.016
     reverberation_decay_s: float = 0.03
+    dereverberation: bool | None = None
     statistics_s: float = 20.0
     causal: bool = False
 
@@ -126,6 +130,14 @@ class GCCFeatures:
         for name in ("reverberation_delay_s", "reverberation_decay_s", "statistics_s"):
             check_real(name, getattr(self, name), 0.0, exclusive_minimum=True)
         check_bool("causal", self.causal)
+        if self.dereverberation is not None:
+            check_bool("dereverberation", self.dereverberation)
+
+    @property
+    def dereverberates(self) -> bool:
+        """Whether foretold sound is subtracted: as set, or as `causal` and the weighting suggest."""
+        chosen = not self.causal if self.dereverberation is None else self.dereverberation
+        return chosen and self.weighting != "phat"
 
     def for_microphones(self, n_mics: int) -> "GCCFeatures":
         """Return settings in which everything is chosen that depends on the number of microphones.

@@ -9,6 +9,7 @@ from torch import Tensor
 from doatrack.features.parts import dots, is_plain, real_parts
 
 __all__ = [
+    "gram",
     "lower_quantile",
     "noise_covariance",
     "quietest",
@@ -131,7 +132,7 @@ def noise_covariance(
     n_mics = spectra.shape[-1]
     power = snapshot_power(spectra) if power is None else power
     rows = _rows(spectra, quietest(power, quantile) if quiet is None else quiet)
-    covariance, count = _gram(rows), rows.shape[1]
+    covariance, count = gram(rows), rows.shape[1]
     level = _diagonal(covariance).mean(dim=-1)
     # digital silence has no direction
     heard = level > 1e-12 * count * (power.mean() / n_mics).clamp_min(1e-30)
@@ -160,8 +161,15 @@ def _rows(spectra: Tensor, places: Tensor) -> Tensor:
     return torch.from_numpy(table.take(rows.numpy(), axis=0))
 
 
-def _gram(spectra: Tensor) -> Tensor:
-    """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics)."""
+def gram(spectra: Tensor) -> Tensor:
+    """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics), of spectra (n_freq, n_snapshots, n_mics).
+
+    Examples
+    --------
+    >>> gram(torch.tensor([[[1.0, 1j]]]))
+    tensor([[[1.+0.j, 0.-1.j],
+             [0.+1.j, 1.+0.j]]])
+    """
     parts = real_parts(spectra)
     products = torch.bmm(parts.mT, parts)
     real = products[:, ::2, ::2] + products[:, 1::2, 1::2]

@@ -88,12 +88,12 @@ class FeatureStream:
         for start in range(0, max(1, whole.shape[1]), self._at_once):
             samples = whole[:, start : start + self._at_once]
             self._active.append(self._heard.push(samples))
-            self._samples.push(self._ordered(samples))
+            self._samples.push(self._prepared(samples))
             parts += self._computed()
         return parts
 
-    def _ordered(self, samples: Tensor) -> Tensor:
-        """Return samples with the channels in the order in which features want them."""
+    def _prepared(self, samples: Tensor) -> Tensor:
+        """Return the samples that features are made of; some may be held back until more is known."""
         return samples
 
     def gap(self, n_samples: int) -> tuple[list[Tensor], int]:

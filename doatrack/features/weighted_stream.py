@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from doatrack.features.dereverberation import Dereverberator
 from doatrack.features.noise_history import NoiseHistory
 from doatrack.features.noise_model import NoiseModel
 from doatrack.features.reverberation import Echo
@@ -79,8 +80,15 @@ class WeightedStream(FeatureStream):
         self._noise: NoiseModel | None = None
         self._start = 0  # of the present segment, in samples
         self._n_heard = self._n_steady = 0  # frames so far, and those for which the causal noise model still holds
+        self._dereverberator: Dereverberator | None = None
+        if settings.dereverberates:
+            # blocks end with frames where the hop allows it
+            self._dereverberator = Dereverberator(rate, self._frames.win_length)
+            self.look_ahead_samples = self._dereverberator.look_ahead_samples
+            if hop % self._dereverberator.block:
+                self.look_ahead_samples += self._dereverberator.block
         if not settings.causal:
-            self.look_ahead_samples = (self._span - 1) * hop
+            self.look_ahead_samples += (self._span - 1) * hop
 
     def _computed(self) -> list[Tensor]:
         parts: list[Tensor] = []
@@ -114,18 +122,25 @@ class WeightedStream(FeatureStream):
         return self._correlate(1)
 
     def _rest(self) -> list[Tensor]:
+        parts: list[Tensor] = []
+        if self._dereverberator is not None:
+            last = self._dereverberator.finish()
+            if last.shape[1]:
+                self._samples.push(last)
+                parts = self._computed()
         left = self._n_whole() - self.n_frames
-        if left <= 0:
-            return []
-        self._learn(self.n_frames + left)
-        return self._correlate(left)
+        if left > 0:
+            self._learn(self.n_frames + left)
+            parts += self._correlate(left)
+        return parts
 
     def _restart(self) -> None:
         self._start = self.n_frames * self._frames.hop_length
         self._spectra, self._echo = _Waiting(), None
 
-    def _ordered(self, samples: Tensor) -> Tensor:
-        return samples if self._order is None else samples.index_select(0, self._order)
+    def _prepared(self, samples: Tensor) -> Tensor:
+        ordered = samples if self._order is None else samples.index_select(0, self._order)
+        return ordered if self._dereverberator is None else self._dereverberator.push(ordered)
 
     def _measure(self) -> None:
         """Compute the spectra of the whole frames' snapshots."""

@@ -1,0 +1,179 @@
+"""Reverberation that can be predicted from what was heard just before, and taken away: above all early reflections."""
+
+import torch
+from torch import Tensor
+
+from doatrack.features.noise_statistics import gram, snapshot_power
+from doatrack.features.samples import SampleBuffer
+
+__all__ = ["Dereverberator", "dereverberate"]
+
+_WINDOW_S = 0.004
+_BLOCK_S, _LEARNED_S = 0.192, 0.192
+_N_TAPS = 6  # windows, from the one before on: reflections of the next 12 ms
+_LOADING = 0.03  # of the mean power of what is predicted from
+_LEAST = 0.1  # of a frequency's mean power: weaker moments count no more than this
+
+
+def dereverberate(waveform: Tensor, sample_rate: int, first_block: int = 0) -> Tensor:
+    """Return a recording less what its last 12 ms foretell, block by block: its direct sound stands out more.
+
+    A reflection repeats, some milliseconds later, what all microphones have heard; the direct sound brings what is new.
+    In windows of 4 ms, in each frequency, the present is predicted from the six windows before of all microphones, and
+    what is left goes on. Each block of 0.19 s has a prediction of its own, so talkers may move. Where sound comes from
+    stays as it was: only earlier sound is subtracted.
+
+    Parameters
+    ----------
+    waveform : Tensor of shape (n_mics, n_samples)
+    sample_rate : int
+        In Hz.
+    first_block : int
+        Samples at the end of which one block ends, from which the others are counted; 0 is any.
+
+    Returns
+    -------
+    Tensor of shape (n_mics, n_samples)
+
+    Notes
+    -----
+    With x(t, f) the spectra of a window and a(t, f) those of the windows before, of all microphones, the prediction G
+    minimises the sum over the block of |x - G^H a|^2 / p, p being the mean power of the microphones, at least a tenth of
+    its mean. It is the weighted prediction error (WPE) with a delay of one window only. That takes the periods of a
+    voice away too, and makes it hoarse: what is left is for finding directions, not for listening.
+
+    References
+    ----------
+    T. Nakatani et al., "Speech dereverberation based on variance-normalized delayed linear prediction", IEEE TASLP
+    2010.
+
+    Examples
+    --------
+    >>> sound = torch.randn(1, 16000, generator=torch.Generator().manual_seed(0)).expand(2, -1)
+    >>> reflected = sound + 0.7 * sound.roll(80, dims=1)
+    >>> left = dereverberate(reflected, 16000)
+    >>> bool((left - sound).square().mean() < 0.5 * (reflected - sound).square().mean())
+    True
+    """
+    stream = Dereverberator(sample_rate, first_block)
+    return torch.cat([stream.push(waveform), stream.finish()], dim=1)
+
+
+class Dereverberator:
+    """`dereverberate` for sound that comes in parts: the parts do not matter.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+    first_block : int
+        As for `dereverberate`.
+
+    Attributes
+    ----------
+    block : int
+        Samples from the end of one block to the next.
+
+    Examples
+    --------
+    >>> stream = Dereverberator(16000)
+    >>> sound = torch.randn(3, 8000, generator=torch.Generator().manual_seed(0))
+    >>> first, rest = stream.push(sound), stream.finish()
+    >>> first.shape[1], rest.shape[1]
+    (6144, 1856)
+    """
+
+    def __init__(self, sample_rate: int, first_block: int = 0) -> None:
+        self._hop = max(2, round(_WINDOW_S * sample_rate / 2))
+        self._n_windows = max(1, round(_BLOCK_S * sample_rate / self._hop))  # of a block
+        self.block = self._hop * self._n_windows
+        self._n_learned = max(self._n_windows, round(_LEARNED_S * sample_rate / self._hop))
+        # no block is shorter than the others, the first one may be longer
+        self._first = self.block + first_block % self.block
+        self._shape = torch.sin((torch.arange(2 * self._hop, dtype=torch.float64) + 0.5) * torch.pi / (2 * self._hop))
+        self._start()
+
+    def _start(self) -> None:
+        self._samples = SampleBuffer()
+        self._n_done = 0  # windows
+        self._end = self._first  # of the block that is waited for, in samples
+        self._heard: Tensor | None = None  # spectra of the last windows
+        self._half: Tensor | None = None  # what overlaps with the next window
+
+    @property
+    def look_ahead_samples(self) -> int:
+        """What must follow the end of a block at most before its samples are given out."""
+        return 2 * self._hop - 1
+
+    def push(self, samples: Tensor) -> Tensor:
+        """Take samples (n_mics, n) and return those that became known, from the first one not given out yet."""
+        if not self._samples.n_samples:
+            # the first window begins before the first sample
+            self._samples.push(samples.new_zeros(len(samples), self._hop))
+        self._samples.push(samples)
+        parts = []
+        while self._samples.n_samples // self._hop - 1 >= (n_windows := 1 + -(-self._end // self._hop)):
+            parts.append(self._foretold(n_windows - self._n_done))
+            self._end += self.block
+        return torch.cat(parts, dim=1) if parts else samples[:, :0]
+
+    def finish(self) -> Tensor:
+        """Return what was held back, as no sound follows; what is pushed later is another recording."""
+        n_samples = self._samples.n_samples - self._hop
+        left = self._samples.first(0)
+        if n_samples > 0:
+            n_windows = 1 + -(-n_samples // self._hop)
+            kept = self._samples.first(self._samples.n_kept)
+            missing = (n_windows + 1) * self._hop - self._samples.n_samples
+            self._samples.push(kept.new_zeros(len(kept), missing))
+            n_given = max(0, self._n_done - 1) * self._hop
+            if n_samples > n_given:
+                left = self._foretold(n_windows - self._n_done)[:, : n_samples - n_given]
+        self._start()
+        return left
+
+    def _foretold(self, count: int) -> Tensor:
+        """Return the samples that so many more windows make whole, less what was foretold of them."""
+        hop = self._hop
+        samples = self._samples.first((count + 1) * hop)
+        self._samples.start_at((self._n_done + count) * hop)
+        shape = self._shape.to(samples)
+        new = torch.fft.rfft(samples.unfold(1, 2 * hop, hop) * shape).permute(2, 1, 0)
+        if self._heard is None:
+            self._heard = new.new_zeros(len(new), _N_TAPS, len(samples))
+        known = torch.cat([self._heard, new], dim=1)
+        # what is left at the end may be short, and learns from what was before it too
+        learned = min(max(count, self._n_learned), known.shape[1] - _N_TAPS)
+        spectra = known[:, -learned:]
+        earlier = _earlier(known[:, -learned - _N_TAPS : -1])
+        rest = spectra[:, -count:] - earlier[:, -count:] @ _prediction(spectra, earlier)
+        self._heard = known[:, -self._n_learned - _N_TAPS :]
+        halves = (torch.fft.irfft(rest.permute(2, 1, 0), 2 * hop) * shape).unflatten(2, (2, hop))
+        before = halves.new_zeros(len(samples), hop) if self._half is None else self._half
+        whole = torch.cat([before[:, None], halves[:, :-1, 1]], dim=1) + halves[:, :, 0]
+        self._half = halves[:, -1, 1]
+        # the first half of the first window lies before the recording
+        skip = 0 if self._n_done else 1
+        self._n_done += count
+        return whole[:, skip:].flatten(1)
+
+
+def _earlier(spectra: Tensor) -> Tensor:
+    """Return the windows before each one side by side, (n_freq, n, n_taps n_mics), of (n_freq, n_taps - 1 + n, n_mics)."""
+    return spectra.unfold(1, _N_TAPS, 1).transpose(2, 3).flatten(2)
+
+
+def _prediction(spectra: Tensor, earlier: Tensor) -> Tensor:
+    """Return what takes earlier windows (n_freq, n, n_inputs) to these (n_freq, n, n_mics), by least squares.
+
+    Windows count by the inverse of their power.
+    """
+    power = snapshot_power(spectra)
+    weight = 1 / torch.maximum(power, _LEAST * power.mean(dim=1, keepdim=True)).clamp_min(1e-30)
+    n_inputs = earlier.shape[2]
+    # sums of x x^H of both together: all products at once
+    products = gram(torch.cat([earlier, spectra], dim=2) * weight.sqrt()[..., None]).conj()
+    matrix, wanted = products[:, :n_inputs, :n_inputs].clone(), products[:, :n_inputs, n_inputs:]
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    diagonal += _LOADING * diagonal.real.mean(dim=1, keepdim=True) + 1e-20
+    return torch.cholesky_solve(wanted, torch.linalg.cholesky_ex(matrix).L)
