@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from doatrack.features.parts import products
+
 __all__ = ["FineSteering"]
 
 _STEPS = 16
@@ -83,7 +85,7 @@ class FineSteering:
         pieces = self._pieces
         table = lags.new_empty(pieces[-1][0].stop, lags.shape[1])
         for places, used, between in pieces:
-            torch.mm(between, lags[used], out=table[places])
+            products(between, lags[used], out=table[places])
         return table.view(-1, vectors.shape[0])
 
     @functools.cached_property

@@ -12,7 +12,7 @@ from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.lag_correlator import lag_table
 from doatrack.features.noise_model import NoiseModel, learn_noise, whitened_power
 from doatrack.features.noise_statistics import reliability
-from doatrack.features.parts import real_parts
+from doatrack.features.parts import products, real_parts
 from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
@@ -89,12 +89,11 @@ class WeightedGCC:
         self._reverberation, self._boost = factor, max(1.0, factor) ** 2
         self.n_columns = 2 * len(self._bands) * len(lags)
         middles = self._bins.start + (self._together - 1) / 2 + self._together * torch.arange(n_sums)
-        parts = [lag_table(middles[band], lags, self.length) for band in self._bands]
-        # one product for all bands, of a table whose other blocks are 0: what calls cost counts, in a stream
-        self._turns = torch.block_diag(*parts)
-        self._shares = torch.block_diag(*(torch.ones(band.stop - band.start, len(lags)) for band in self._bands))
         first, second = torch.as_tensor(array.mic_pairs).unbind(dim=1)
         self._n_mics, self._n_pairs = array.n_mics, len(first)
+        # what is steered is the mean over pairs, and has each of them twice
+        self._turns = [2 * self._n_pairs * lag_table(middles[band], lags, self.length) for band in self._bands]
+        self._in_band = torch.block_diag(*(torch.ones(band.stop - band.start, 1) for band in self._bands))
         self._places, self._signs = _places_of_pairs(first, second, array.n_mics)
         positions = torch.as_tensor(array.positions)
         frequency = torch.arange(self._bins.start, self._bins.stop, dtype=torch.float64) * rate / self.length
@@ -153,27 +152,26 @@ class WeightedGCC:
             The snapshot before which the echo that is returned ends.
         """
         heard = real_parts(spectra)
-        white = torch.bmm(heard, noise.real_whitening)
+        white = products(heard, noise.real_whitening)
         power = whitened_power(heard, white)
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
         weight = reliability(power, floor, self._reverberation * expected)
-        # in both factors of a product; MKL's root of zeros is slow, and so are products of numbers next to 0
-        white *= (weight.clamp_min_(1e-20).mul_(self._boost) / power).sqrt_()[..., None]
+        weighted = white * (weight.mul_(self._boost) / power)[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = denominators
         for row, (a, b) in zip(found, frames, strict=True):
-            self._numerators(white[:, a:b], out=row[:, :half])
+            self._numerators(weighted[:, a:b], white[:, a:b], out=row[:, :half])
         return found, after
 
-    def _numerators(self, white: Tensor, out: Tensor) -> None:
-        """Write what steers to a^H C a of a frame's mean C of y y^H, band by band, (n_pairs, n_bands n_lags)."""
+    def _numerators(self, weighted: Tensor, white: Tensor, out: Tensor) -> None:
+        """Write what steers to a^H C a of a frame's mean C of w y y^H, band by band, (n_pairs, n_bands n_lags)."""
         n_freq, n_snapshots, n_parts = white.shape
         # some frequencies at a time
-        rows = white.reshape(-1, self._together * n_snapshots, n_parts)
-        self._steerable(torch.bmm(rows.mT, rows), n_freq * n_snapshots, out)
+        one, other = (rows.reshape(-1, self._together * n_snapshots, n_parts) for rows in (weighted, white))
+        self._steerable(products(one.mT, other), n_freq * n_snapshots, out)
 
     def _of_noise(self, noise: NoiseModel) -> tuple[Tensor, Tensor]:
         """Return what steers to the mean of a^H Q a in each band (n_pairs, n_bands n_lags), and the floor."""
@@ -182,24 +180,25 @@ class WeightedGCC:
             found = sums.new_empty(self._n_pairs, self.n_columns // 2)
             # each entry of Q stands there twice
             self._steerable(sums, 2 * len(noise.whitening), found)
-            found /= (self._shares.sum(dim=0) / len(sums)).to(found.device)
+            shares = self._in_band.sum(dim=0) / len(sums)
+            found.unflatten(1, (len(shares), -1)).div_(shares.to(found.device)[:, None])
             self._known = noise, found, self.settings.floor_factor * noise.floor[:, None]
         return self._known[1:]
 
-    def _steerable(self, products: Tensor, count: int, out: Tensor) -> None:
+    def _steerable(self, sums: Tensor, count: int, out: Tensor) -> None:
         """Write correlations whose steered sum over pairs is a^H S a / (n_mics count), S summed over each band.
 
         Of sums of products of real and imaginary parts (n_sums, 2 n_mics, 2 n_mics) that make up matrices S.
         """
-        flat, device = products.flatten(1), products.device
-        traces = flat[:, :: products.shape[2] + 1].sum(dim=1)
+        flat, device = sums.flatten(1), sums.device
         chosen = flat.index_select(1, self._places.to(device)).unflatten(1, (2, -1))
-        parts = torch.addcmul(chosen[:, 0], chosen[:, 1], self._signs.to(device)).unflatten(1, (2, -1))
-        one = 1 / (count * self._n_mics)
-        own = torch.mv(self._shares.to(device).mT, traces)
-        torch.addmm(
-            own, parts.flatten(0, 1).mT, self._turns.to(device), beta=one, alpha=2 * self._n_pairs * one, out=out
-        )
+        parts = torch.addcmul(chosen[:, 0], chosen[:, 1], self._signs.to(device))
+        rows = parts.mul_(1 / (count * self._n_mics)).view(-1, self._n_pairs)
+        by_band = out.unflatten(1, (len(self._bands), -1))
+        for k, (band, turns) in enumerate(zip(self._bands, self._turns, strict=True)):
+            products(rows[2 * band.start : 2 * band.stop].mT, turns.to(device), out=by_band[:, k])
+        traces = flat[:, :: sums.shape[2] + 1].sum(dim=1)
+        by_band += (traces @ self._in_band.to(device))[:, None] / (count * self._n_mics)
 
 
 def _together(lags: Tensor, n_fft: int, n_freq: int) -> int:
