@@ -2,11 +2,11 @@
 
 import functools
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
-
-from doatrack.features.parts import products
 
 __all__ = ["FineSteering"]
 
@@ -15,7 +15,7 @@ _STEPS = 16
 few samples apart that is not little."""
 _TAPS = 4
 _AT_ONCE = 32  # vectors: the table of more of them leaves the processor's cache
-_PIECE = 8 * _STEPS  # places interpolated together: they ask for a quarter of the lags or so
+_PIECE = 4 * _STEPS  # places interpolated together: they ask for few of the lags
 
 
 class FineSteering:
@@ -65,31 +65,36 @@ class FineSteering:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return the product (..., n_directions) of values (..., n_pairs * n_lags) with `matrix`."""
+        return self.of_pairs(values.unflatten(-1, (self.n_pairs, self._n_lags)))
+
+    def of_pairs(self, values: Tensor) -> Tensor:
+        """Return the same of values (..., n_pairs, n_lags), in whatever order they lie in memory."""
         plain = values.device.type == "cpu" and values.dtype == torch.float32 and values.numel() > 0
         differentiated = torch.is_grad_enabled() and values.requires_grad
         if not plain or differentiated or torch.compiler.is_compiling():
-            return values @ self.matrix.to(values)
-        vectors = values.reshape(-1, self.n_pairs, self._n_lags)
-        products = values.new_empty(len(vectors), self.n_out)
+            return values.flatten(-2) @ self.matrix.to(values)
+        vectors = values.flatten(0, -3) if values.dim() > 2 else values[None]
+        parts = [self._picked(some) for some in vectors.split(_AT_ONCE)]
+        return (parts[0] if len(parts) == 1 else torch.cat(parts)).view(*values.shape[:-2], self.n_out)
+
+    def _picked(self, vectors: Tensor) -> Tensor:
+        """Return the sums (n, n_directions) of a few vectors (n, n_pairs, n_lags)."""
         starts, picked = self._bags
-        for k in range(0, len(vectors), _AT_ONCE):
-            # sums of chosen rows: what embeddings of bags of words are
-            table = self._interpolated(vectors[k : k + _AT_ONCE])
-            products[k : k + _AT_ONCE] = F.embedding_bag(picked, table, starts, mode="sum").T
-        return products.view(*values.shape[:-1], self.n_out)
+        # sums of chosen rows: what embeddings of bags of words are
+        sums = F.embedding_bag(picked, self._interpolated(vectors), starts, mode="sum")
+        return torch.from_numpy(np.ascontiguousarray(sums.numpy().T))
 
     def _interpolated(self, vectors: Tensor) -> Tensor:
         """Return the table (n_places * n_pairs, n) of vectors (n, n_pairs, n_lags)."""
-        # one product of all pairs and vectors, not one for each pair
-        lags = vectors.permute(2, 1, 0).reshape(self._n_lags, -1)
-        pieces = self._pieces
-        table = lags.new_empty(pieces[-1][0].stop, lags.shape[1])
-        for places, used, between in pieces:
-            products(between, lags[used], out=table[places])
-        return table.view(-1, vectors.shape[0])
+        # products of all pairs and vectors, not of each pair: so small that NumPy multiplies faster than torch
+        lags = vectors.numpy().transpose(2, 1, 0).reshape(self._n_lags, -1)
+        table = np.empty((self._pieces[-1][0].stop, lags.shape[1]), lags.dtype)
+        for places, used, between in self._pieces:
+            np.matmul(between, lags[used], out=table[places])
+        return torch.from_numpy(table).view(-1, vectors.shape[0])
 
     @functools.cached_property
-    def _pieces(self) -> list[tuple[slice, slice, Tensor]]:
+    def _pieces(self) -> list[tuple[slice, slice, NDArray[np.float32]]]:
         """Runs of the places that are used: the lags around each, and what takes them there."""
         between = self._between[:, int(self._places.min()) : int(self._places.max()) + 1]
         pieces = []
@@ -97,7 +102,7 @@ class FineSteering:
             piece = between[:, start : start + _PIECE]
             used = (piece != 0).any(dim=1).nonzero()[:, 0].tolist()
             lags = slice(used[0], used[-1] + 1)
-            pieces.append((slice(start, start + piece.shape[1]), lags, piece[lags].T.contiguous()))
+            pieces.append((slice(start, start + piece.shape[1]), lags, piece[lags].T.contiguous().numpy()))
         return pieces
 
     @functools.cached_property

@@ -154,7 +154,7 @@ class SteeredMap:
             return srp_map(correlations, self._steering)
         above, below = correlations.chunk(2, dim=-1)
         factors = [self._over(frame, n_lags) for frame in below]
-        steered = self._steering(_by_band(above, n_lags))
+        steered = self._of_bands(_by_band(above, n_lags))
         if all(factor is factors[0] for factor in factors):
             return (steered * factors[0]).sum(dim=-2)
         return (steered * torch.stack(factors)).sum(dim=-2)
@@ -164,14 +164,20 @@ class SteeredMap:
         known = self._known
         if known is None or not torch.equal(known[0], denominators):
             parts = _by_band(denominators, n_lags)
-            below = self._steering(parts)
-            self._known = known = denominators.clone(), explained(torch.ones_like(below), below, parts)
+            below = self._of_bands(parts)
+            self._known = known = denominators.clone(), explained(torch.ones_like(below), below, parts.flatten(-2))
         return known[1]
+
+    def _of_bands(self, parts: Tensor) -> Tensor:
+        """Return steered correlations (..., n_pairs, n_lags)."""
+        if isinstance(self._steering, FineSteering):
+            return self._steering.of_pairs(parts)
+        return self._steering(parts.flatten(-2))
 
 
 def _by_band(columns: Tensor, n_lags: int) -> Tensor:
-    """Return columns (..., n_pairs, n_bands n_lags) with the bands before the pairs, (..., n_bands, n_pairs n_lags)."""
-    return columns.unflatten(-1, (-1, n_lags)).transpose(-3, -2).flatten(-2)
+    """Return a view of columns (..., n_pairs, n_bands n_lags) with bands before pairs, (..., n_bands, n_pairs, n_lags)."""
+    return columns.unflatten(-1, (-1, n_lags)).transpose(-3, -2)
 
 
 def explained(above: Tensor, below: Tensor, denominators: Tensor) -> Tensor:

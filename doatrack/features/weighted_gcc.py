@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from doatrack.features.band_correlator import BandCorrelator
 from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.features.gcc_features import GCCFeatures
-from doatrack.features.lag_correlator import lag_table
 from doatrack.features.noise_model import NoiseModel, learn_noise, whitened_power
 from doatrack.features.noise_statistics import reliability
 from doatrack.features.parts import products, real_parts
@@ -89,12 +89,8 @@ class WeightedGCC:
         self._reverberation, self._boost = factor, max(1.0, factor) ** 2
         self.n_columns = 2 * len(self._bands) * len(lags)
         middles = self._bins.start + (self._together - 1) / 2 + self._together * torch.arange(n_sums)
-        first, second = torch.as_tensor(array.mic_pairs).unbind(dim=1)
-        self._n_mics, self._n_pairs = array.n_mics, len(first)
-        # what is steered is the mean over pairs, and has each of them twice
-        self._turns = [2 * self._n_pairs * lag_table(middles[band], lags, self.length) for band in self._bands]
-        self._in_band = torch.block_diag(*(torch.ones(band.stop - band.start, 1) for band in self._bands))
-        self._places, self._signs = _places_of_pairs(first, second, array.n_mics)
+        self._n_mics, self._n_pairs = array.n_mics, len(array.mic_pairs)
+        self._correlate = BandCorrelator(array.mic_pairs, array.n_mics, middles, self._bands, lags, self.length)
         positions = torch.as_tensor(array.positions)
         frequency = torch.arange(self._bins.start, self._bins.stop, dtype=torch.float64) * rate / self.length
         self._diffuse = diffuse_coherence(torch.cdist(positions, positions) / speed_of_sound, frequency).float()
@@ -157,21 +153,21 @@ class WeightedGCC:
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
-        weight = reliability(power, floor, self._reverberation * expected)
-        weighted = white * (weight.mul_(self._boost) / power)[..., None]
+        factor = reliability(power, floor, self._reverberation * expected).div_(power).mul_(self._boost)
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = denominators
         for row, (a, b) in zip(found, frames, strict=True):
-            self._numerators(weighted[:, a:b], white[:, a:b], out=row[:, :half])
+            self._numerators(factor[:, a:b, None], white[:, a:b], out=row[:, :half])
         return found, after
 
-    def _numerators(self, weighted: Tensor, white: Tensor, out: Tensor) -> None:
+    def _numerators(self, factor: Tensor, white: Tensor, out: Tensor) -> None:
         """Write what steers to a^H C a of a frame's mean C of w y y^H, band by band, (n_pairs, n_bands n_lags)."""
         n_freq, n_snapshots, n_parts = white.shape
+        weighted = white * (factor / (n_freq * n_snapshots * self._n_mics))
         # some frequencies at a time
         one, other = (rows.reshape(-1, self._together * n_snapshots, n_parts) for rows in (weighted, white))
-        self._steerable(products(one.mT, other), n_freq * n_snapshots, out)
+        self._correlate(products(one.mT, other), out)
 
     def _of_noise(self, noise: NoiseModel) -> tuple[Tensor, Tensor]:
         """Return what steers to the mean of a^H Q a in each band (n_pairs, n_bands n_lags), and the floor."""
@@ -179,26 +175,11 @@ class WeightedGCC:
             sums = noise.real_whitening.unflatten(0, (-1, self._together)).sum(dim=1)
             found = sums.new_empty(self._n_pairs, self.n_columns // 2)
             # each entry of Q stands there twice
-            self._steerable(sums, 2 * len(noise.whitening), found)
-            shares = self._in_band.sum(dim=0) / len(sums)
-            found.unflatten(1, (len(shares), -1)).div_(shares.to(found.device)[:, None])
+            self._correlate(sums / (2 * self._together * self._n_mics), found)
+            for column, band in zip(found.chunk(len(self._bands), dim=1), self._bands, strict=True):
+                column /= band.stop - band.start
             self._known = noise, found, self.settings.floor_factor * noise.floor[:, None]
         return self._known[1:]
-
-    def _steerable(self, sums: Tensor, count: int, out: Tensor) -> None:
-        """Write correlations whose steered sum over pairs is a^H S a / (n_mics count), S summed over each band.
-
-        Of sums of products of real and imaginary parts (n_sums, 2 n_mics, 2 n_mics) that make up matrices S.
-        """
-        flat, device = sums.flatten(1), sums.device
-        chosen = flat.index_select(1, self._places.to(device)).unflatten(1, (2, -1))
-        parts = torch.addcmul(chosen[:, 0], chosen[:, 1], self._signs.to(device))
-        rows = parts.mul_(1 / (count * self._n_mics)).view(-1, self._n_pairs)
-        by_band = out.unflatten(1, (len(self._bands), -1))
-        for k, (band, turns) in enumerate(zip(self._bands, self._turns, strict=True)):
-            products(rows[2 * band.start : 2 * band.stop].mT, turns.to(device), out=by_band[:, k])
-        traces = flat[:, :: sums.shape[2] + 1].sum(dim=1)
-        by_band += (traces @ self._in_band.to(device))[:, None] / (count * self._n_mics)
 
 
 def _together(lags: Tensor, n_fft: int, n_freq: int) -> int:
@@ -211,13 +192,3 @@ def _bands(n_sums: int, n_bands: int) -> list[slice]:
     """Return so many runs, or fewer if there are not enough for them: wider ones at higher frequencies."""
     edges = sorted({0, *(round(n_sums * (k / n_bands) ** _WIDENING) for k in range(1, n_bands + 1))})
     return [slice(low, high) for low, high in itertools.pairwise(edges)]
-
-
-def _places_of_pairs(first: Tensor, second: Tensor, n_mics: int) -> tuple[Tensor, Tensor]:
-    """Return where real and imaginary parts of x_i conj(x_j) are found in products of parts (2 n_mics, 2 n_mics).
-
-    Each is a sum or difference of two: places of all first ones, then all second ones, and the latters' signs.
-    """
-    i, j, size = 2 * first, 2 * second, 2 * n_mics
-    places = torch.cat([i * size + j, (i + 1) * size + j, (i + 1) * size + j + 1, i * size + j + 1])
-    return places, torch.tensor([1.0, -1.0]).repeat_interleave(len(first))
