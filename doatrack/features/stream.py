@@ -84,17 +84,13 @@ class FeatureStream:
     def push(self, block: NDArray[np.float32]) -> list[Tensor]:
         """Take samples (n_mics, n_samples), and return the features of the frames that they complete, in parts."""
         parts = []
-        whole = torch.from_numpy(np.require(block, requirements=["C", "W"]))
+        whole = block if block.flags.carray else np.require(block, requirements=["C", "W"])
         for start in range(0, max(1, whole.shape[1]), self._at_once):
-            samples = whole[:, start : start + self._at_once]
+            samples = torch.from_numpy(whole[:, start : start + self._at_once])
             self._active.append(self._heard.push(samples))
-            self._samples.push(self._ordered(samples))
+            self._samples.push(samples)
             parts += self._computed()
         return parts
-
-    def _ordered(self, samples: Tensor) -> Tensor:
-        """Return samples with the channels in the order in which features want them."""
-        return samples
 
     def gap(self, n_samples: int) -> tuple[list[Tensor], int]:
         """Let time go on by samples that are lost; return what was held back, and how many frames are lost after it."""

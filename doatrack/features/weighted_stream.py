@@ -10,6 +10,7 @@ from torch import Tensor
 from doatrack.features.noise_history import NoiseHistory
 from doatrack.features.noise_model import NoiseModel
 from doatrack.features.reverberation import Echo
+from doatrack.features.samples import SampleBuffer
 from doatrack.features.stream import FeatureStream
 from doatrack.features.weighted_gcc import WeightedGCC
 
@@ -68,7 +69,7 @@ class WeightedStream(FeatureStream):
     ) -> None:
         super().__init__(weighted.frames, lambda samples: samples, blocks, causal=causal)
         self._weighted = weighted
-        self._order = None if np.array_equal(order, np.arange(len(order))) else torch.as_tensor(order)
+        self._samples = SampleBuffer(order)
         settings, rate, hop = weighted.settings, self._frames.sample_rate, self._frames.hop_length
         self._span = max(1, round(settings.statistics_s * rate / hop))
         self._refresh = max(1, round(_REFRESH_S * rate / hop))
@@ -123,9 +124,6 @@ class WeightedStream(FeatureStream):
     def _restart(self) -> None:
         self._start = self.n_frames * self._frames.hop_length
         self._spectra, self._echo = _Waiting(), None
-
-    def _ordered(self, samples: Tensor) -> Tensor:
-        return samples if self._order is None else samples.index_select(0, self._order)
 
     def _measure(self) -> None:
         """Compute the spectra of the whole frames' snapshots."""

@@ -114,7 +114,7 @@ class Stream:
         """
         self._check_open()
         # a copy: what does not fill a frame is kept, and a program may use its buffer again
-        samples = np.array(check_waveform(chunk, self._n_mics, name="chunk", whole=False))
+        samples = check_waveform(chunk, self._n_mics, name="chunk", whole=False, copy=True)
         self._n_samples += samples.shape[1]
         return self._counted(self._tracker.push(samples))
 
