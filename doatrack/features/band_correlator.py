@@ -15,12 +15,13 @@ __all__ = ["BandCorrelator"]
 class BandCorrelator:
     """Write correlations whose steered mean over pairs is a^H S a for a plane wave a, S summed over each band.
 
-    The matrices S (n_mics, n_mics) of frequencies come as what `real_parts` make of them: sums of products
+    The matrices S (n_mics, n_mics) of frequencies come as what `real_parts` make of them: `upper_products`
     (2 n_mics, 2 n_mics). The power of single microphones, the same for all directions, is spread over the pairs.
 
     Parameters
     ----------
     mic_pairs : ndarray of shape (n_pairs, 2)
+        The lower microphone first.
     n_mics : int
     frequency : Tensor of shape (n_freq,)
         In bins of the transform, also between them.
@@ -33,9 +34,10 @@ class BandCorrelator:
 
     Examples
     --------
+    >>> from doatrack.features.parts import upper_products
     >>> correlate = BandCorrelator([[0, 1]], 2, torch.tensor([1.0]), [slice(0, 1)], torch.tensor([-4.0, 0.0, 4.0]), 16)
     >>> x = torch.tensor([[[1.0, 0.0, 0.0, 1.0]]])  # 1 and i
-    >>> correlate(x.mT @ x, out=torch.empty(1, 3)).round(decimals=3) + 0.0
+    >>> correlate(upper_products(x, x), out=torch.empty(1, 3)).round(decimals=3) + 0.0
     tensor([[0., 2., 4.]])
     """
 

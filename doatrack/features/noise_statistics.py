@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from doatrack.features.parts import dots, is_plain, real_parts
+from doatrack.features.parts import dots, is_plain, real_parts, upper_products
 
 __all__ = [
     "lower_quantile",
@@ -163,9 +163,14 @@ def _rows(spectra: Tensor, places: Tensor) -> Tensor:
 def _gram(spectra: Tensor) -> Tensor:
     """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics)."""
     parts = real_parts(spectra)
-    products = torch.bmm(parts.mT, parts)
-    real = products[:, ::2, ::2] + products[:, 1::2, 1::2]
-    return torch.complex(real, products[:, 1::2, ::2] - products[:, ::2, 1::2])
+    products = upper_products(parts, parts)
+    found = spectra.new_empty(len(spectra), spectra.shape[2], spectra.shape[2])
+    real, imaginary = torch.view_as_real(found).unbind(-1)
+    torch.add(products[:, ::2, ::2], products[:, 1::2, 1::2], out=real)
+    torch.sub(products[:, 1::2, ::2], products[:, ::2, 1::2], out=imaginary)
+    half = spectra.shape[2] // 2
+    found[:, half:, :half] = found[:, :half, half:].mH
+    return found
 
 
 def times(matrices: Tensor, factor: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.noise_model import NoiseModel, learn_noise, whitened_power
 from doatrack.features.noise_statistics import reliability
-from doatrack.features.parts import products, real_parts
+from doatrack.features.parts import products, real_parts, upper_products
 from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
@@ -167,7 +167,7 @@ class WeightedGCC:
         weighted = white * (factor / (n_freq * n_snapshots * self._n_mics))
         # some frequencies at a time
         one, other = (rows.reshape(-1, self._together * n_snapshots, n_parts) for rows in (weighted, white))
-        self._correlate(products(one.mT, other), out)
+        self._correlate(upper_products(one, other), out)
 
     def _of_noise(self, noise: NoiseModel) -> tuple[Tensor, Tensor]:
         """Return what steers to the mean of a^H Q a in each band (n_pairs, n_bands n_lags), and the floor."""
