@@ -48,23 +48,31 @@ class BandCorrelator:
         self._n_pairs, self._bands = len(first), bands
         # what is steered is the mean over pairs, and has each of them twice
         self._turns = [2 * self._n_pairs * lag_table(frequency[band], lags, n_fft) for band in bands]
+        self._in_band = torch.block_diag(*(torch.ones(band.stop - band.start, 1) for band in bands))
         self._places, self._signs = _places_of_pairs(first, second, n_mics)
+        self._arrays = [turns.numpy() for turns in self._turns]
         self._few = all(are_small(self._n_pairs, *turns.shape) for turns in self._turns)
 
     def __call__(self, sums: Tensor, out: Tensor) -> Tensor:
         """Return `out` (n_pairs, n_bands n_lags), written from sums of products (n_freq, 2 n_mics, 2 n_mics)."""
         flat, device = sums.flatten(1), sums.device
-        chosen = flat.index_select(1, self._places.to(device)).unflatten(1, (2, -1))
-        rows: Any = torch.addcmul(chosen[:, 0], chosen[:, 1], self._signs.to(device)).view(-1, self._n_pairs)
-        by_band: Any = out.unflatten(1, (len(self._bands), -1))
-        own: Any = flat[:, :: sums.shape[2] + 1].sum(dim=1)
-        tables: list[Any] = [turns.to(device) for turns in self._turns]
+        chosen = flat.index_select(1, self._places.to(device))
+        half = chosen.shape[1] // 2
+        rows = torch.addcmul(chosen[:, :half], chosen[:, half:], self._signs.to(device)).view(-1, self._n_pairs)
+        powers = (flat[:, :: sums.shape[2] + 1].sum(dim=1) @ self._in_band.to(device)).tolist()
         if self._few and is_plain(rows):
-            # views and products of so few numbers take NumPy half of torch's time
-            rows, by_band, own, *tables = (values.numpy() for values in (rows, by_band, own, *tables))
-        for k, (band, table) in enumerate(zip(self._bands, tables, strict=True)):
-            by_band[:, k] = rows[2 * band.start : 2 * band.stop].T @ table + own[band].sum()
+            # so few numbers take NumPy half of torch's time
+            self._write(rows.numpy(), self._arrays, powers, out.numpy())
+        else:
+            self._write(rows, [turns.to(device) for turns in self._turns], powers, out)
         return out
+
+    def _write(self, rows: Any, tables: list[Any], powers: list[float], out: Any) -> None:
+        n_lags = tables[0].shape[1]
+        for k, (band, table, power) in enumerate(zip(self._bands, tables, powers, strict=True)):
+            found = rows[2 * band.start : 2 * band.stop].T @ table
+            found += power
+            out[:, k * n_lags : (k + 1) * n_lags] = found
 
 
 def _places_of_pairs(first: Tensor, second: Tensor, n_mics: int) -> tuple[Tensor, Tensor]:

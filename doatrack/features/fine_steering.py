@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from doatrack.features.parts import is_plain
+
 __all__ = ["FineSteering"]
 
 _STEPS = 16
@@ -69,13 +71,15 @@ class FineSteering:
 
     def of_pairs(self, values: Tensor) -> Tensor:
         """Return the same of values (..., n_pairs, n_lags), in whatever order they lie in memory."""
-        plain = values.device.type == "cpu" and values.dtype == torch.float32 and values.numel() > 0
-        differentiated = torch.is_grad_enabled() and values.requires_grad
-        if not plain or differentiated or torch.compiler.is_compiling():
+        plain = is_plain(values) and values.dtype == torch.float32 and values.numel() > 0
+        if not plain or torch.compiler.is_compiling():
             return values.flatten(-2) @ self.matrix.to(values)
-        vectors = values.flatten(0, -3) if values.dim() > 2 else values[None]
-        parts = [self._picked(some) for some in vectors.split(_AT_ONCE)]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)).view(*values.shape[:-2], self.n_out)
+        vectors = values.reshape(-1, self.n_pairs, self._n_lags)
+        if len(vectors) <= _AT_ONCE:
+            products = self._picked(vectors)
+        else:
+            products = torch.cat([self._picked(some) for some in vectors.split(_AT_ONCE)])
+        return products.view(*values.shape[:-2], self.n_out)
 
     def _picked(self, vectors: Tensor) -> Tensor:
         """Return the sums (n, n_directions) of a few vectors (n, n_pairs, n_lags)."""
