@@ -10,7 +10,6 @@ from torch import Tensor
 from doatrack.features.noise_history import NoiseHistory
 from doatrack.features.noise_model import NoiseModel
 from doatrack.features.reverberation import Echo
-from doatrack.features.samples import SampleBuffer
 from doatrack.features.stream import FeatureStream
 from doatrack.features.weighted_gcc import WeightedGCC
 
@@ -67,9 +66,8 @@ class WeightedStream(FeatureStream):
         *,
         causal: bool = False,
     ) -> None:
-        super().__init__(weighted.frames, lambda samples: samples, blocks, causal=causal)
+        super().__init__(weighted.frames, lambda samples: samples, blocks, causal=causal, order=order)
         self._weighted = weighted
-        self._samples = SampleBuffer(order)
         settings, rate, hop = weighted.settings, self._frames.sample_rate, self._frames.hop_length
         self._span = max(1, round(settings.statistics_s * rate / hop))
         self._refresh = max(1, round(_REFRESH_S * rate / hop))
