@@ -259,7 +259,7 @@ def check_waveform(
             f"{name} has samples up to {peak:.3g}, beyond what can be processed in single precision. "
             "Scale it so that full scale is 1."
         )
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return np.ascontiguousarray(array, dtype=np.float32) if whole else np.asarray(array, dtype=np.float32)
 
 
 def _check_channels(name: str, shape: tuple[int, ...], n_mics: int | None) -> None:

@@ -53,8 +53,8 @@ class BandCorrelator:
         self._arrays = [turns.numpy() for turns in self._turns]
         self._few = all(are_small(self._n_pairs, *turns.shape) for turns in self._turns)
 
-    def __call__(self, sums: Tensor, out: Tensor) -> Tensor:
-        """Return `out` (n_pairs, n_bands n_lags), written from sums of products (n_freq, 2 n_mics, 2 n_mics)."""
+    def __call__(self, sums: Tensor, out: Tensor, scale: float = 1.0) -> Tensor:
+        """Return `out` (n_pairs, n_bands n_lags), written from `scale` times sums (n_freq, 2 n_mics, 2 n_mics)."""
         flat, device = sums.flatten(1), sums.device
         chosen = flat.index_select(1, self._places.to(device))
         half = chosen.shape[1] // 2
@@ -62,16 +62,17 @@ class BandCorrelator:
         powers = (flat[:, :: sums.shape[2] + 1].sum(dim=1) @ self._in_band.to(device)).tolist()
         if self._few and is_plain(rows):
             # so few numbers take NumPy half of torch's time
-            self._write(rows.numpy(), self._arrays, powers, out.numpy())
+            self._write(rows.numpy(), self._arrays, powers, scale, out.numpy())
         else:
-            self._write(rows, [turns.to(device) for turns in self._turns], powers, out)
+            self._write(rows, [turns.to(device) for turns in self._turns], powers, scale, out)
         return out
 
-    def _write(self, rows: Any, tables: list[Any], powers: list[float], out: Any) -> None:
+    def _write(self, rows: Any, tables: list[Any], powers: list[float], scale: float, out: Any) -> None:
         n_lags = tables[0].shape[1]
         for k, (band, table, power) in enumerate(zip(self._bands, tables, powers, strict=True)):
             found = rows[2 * band.start : 2 * band.stop].T @ table
             found += power
+            found *= scale
             out[:, k * n_lags : (k + 1) * n_lags] = found
 
 

@@ -153,21 +153,22 @@ class WeightedGCC:
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
-        factor = reliability(power, floor, self._reverberation * expected).div_(power).mul_(self._boost)
+        weight = reliability(power, floor, self._reverberation * expected)
+        # in both factors of a product; MKL's root of zeros is slow, and so are products of numbers next to 0
+        white *= weight.clamp_min_(1e-20).mul_(self._boost).div_(power).sqrt_()[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = denominators
         for row, (a, b) in zip(found, frames, strict=True):
-            self._numerators(factor[:, a:b, None], white[:, a:b], out=row[:, :half])
+            self._numerators(white[:, a:b], out=row[:, :half])
         return found, after
 
-    def _numerators(self, factor: Tensor, white: Tensor, out: Tensor) -> None:
-        """Write what steers to a^H C a of a frame's mean C of w y y^H, band by band, (n_pairs, n_bands n_lags)."""
+    def _numerators(self, white: Tensor, out: Tensor) -> None:
+        """Write what steers to a^H C a of a frame's mean C of y y^H, band by band, (n_pairs, n_bands n_lags)."""
         n_freq, n_snapshots, n_parts = white.shape
-        weighted = white * (factor / (n_freq * n_snapshots * self._n_mics))
         # some frequencies at a time
-        one, other = (rows.reshape(-1, self._together * n_snapshots, n_parts) for rows in (weighted, white))
-        self._correlate(upper_products(one, other), out)
+        rows = white.reshape(-1, self._together * n_snapshots, n_parts)
+        self._correlate(upper_products(rows, rows), out, 1 / (n_freq * n_snapshots * self._n_mics))
 
     def _of_noise(self, noise: NoiseModel) -> tuple[Tensor, Tensor]:
         """Return what steers to the mean of a^H Q a in each band (n_pairs, n_bands n_lags), and the floor."""
@@ -175,7 +176,7 @@ class WeightedGCC:
             sums = noise.real_whitening.unflatten(0, (-1, self._together)).sum(dim=1)
             found = sums.new_empty(self._n_pairs, self.n_columns // 2)
             # each entry of Q stands there twice
-            self._correlate(sums / (2 * self._together * self._n_mics), found)
+            self._correlate(sums, found, 1 / (2 * self._together * self._n_mics))
             for column, band in zip(found.chunk(len(self._bands), dim=1), self._bands, strict=True):
                 column /= band.stop - band.start
             self._known = noise, found, self.settings.floor_factor * noise.floor[:, None]
