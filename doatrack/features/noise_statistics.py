@@ -14,11 +14,13 @@ __all__ = [
     "quietest",
     "reliability",
     "rise_above",
+    "root_weights",
     "snapshot_power",
     "times",
     "whitening_matrix",
 ]
 
+_LEAST_WEIGHT = 1e-20  # products with numbers next to 0 are slow
 _PSEUDO_SNAPSHOTS = 8.0  # of white noise, so that few quiet snapshots do not null the source itself
 
 
@@ -242,3 +244,33 @@ def reliability(power: Tensor, floor: Tensor, expected: Tensor) -> Tensor:
     tensor([[0.5000, 0.0000]])
     """
     return (1 - (floor + expected) / power.clamp_min(1e-30)).clamp_min(0.0)
+
+
+def root_weights(power: Tensor, floor: Tensor, expected: Tensor, boost: float = 1.0) -> Tensor:
+    """Return the roots of `boost` times `reliability` over power, what snapshots are multiplied by; never quite 0.
+
+    Parameters
+    ----------
+    power : Tensor of shape (n_freq, n_snapshots)
+        Above 0.
+    floor, expected : Tensor, broadcast to `power`
+        As in `reliability`.
+    boost : float
+
+    Examples
+    --------
+    >>> root_weights(torch.tensor([[4.0]]), torch.tensor([1.0]), torch.tensor([1.0])) ** 2
+    tensor([[0.1250]])
+    """
+    if not is_plain(power):
+        weight = reliability(power, floor, expected).clamp_min(_LEAST_WEIGHT)
+        return (boost * weight / power).sqrt()
+    # (1 - missing / power) / power, in a few calls on memory that is near the processor
+    heard = power.numpy()
+    root = heard - expected.numpy()
+    root -= floor.numpy()
+    root /= heard
+    np.maximum(root, _LEAST_WEIGHT, out=root)
+    root /= heard
+    root *= boost
+    return torch.from_numpy(np.sqrt(root, out=root))

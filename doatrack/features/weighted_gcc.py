@@ -11,7 +11,7 @@ from doatrack.features.band_correlator import BandCorrelator
 from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.noise_model import NoiseModel, learn_noise, whitened_power
-from doatrack.features.noise_statistics import reliability
+from doatrack.features.noise_statistics import root_weights
 from doatrack.features.parts import products, real_parts, upper_products
 from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
@@ -153,9 +153,9 @@ class WeightedGCC:
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
-        weight = reliability(power, floor, self._reverberation * expected)
-        # in both factors of a product; MKL's root of zeros is slow, and so are products of numbers next to 0
-        white *= weight.clamp_min_(1e-20).mul_(self._boost).div_(power).sqrt_()[..., None]
+        expected *= self._reverberation
+        # in both factors of a product
+        white *= root_weights(power, floor, expected, self._boost)[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = denominators
