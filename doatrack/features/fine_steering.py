@@ -67,35 +67,41 @@ class FineSteering:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return the product (..., n_directions) of values (..., n_pairs * n_lags) with `matrix`."""
-        return self.of_pairs(values.unflatten(-1, (self.n_pairs, self._n_lags)))
+        if self.is_fast_for(values):
+            return torch.from_numpy(self.of_arrays(values.numpy().reshape(*values.shape[:-1], -1, self._n_lags)))
+        return values @ self.matrix.to(values)
 
-    def of_pairs(self, values: Tensor) -> Tensor:
-        """Return the same of values (..., n_pairs, n_lags), in whatever order they lie in memory."""
+    def is_fast_for(self, values: Tensor) -> bool:
+        """Return whether `of_arrays` takes these values."""
         plain = is_plain(values) and values.dtype == torch.float32 and values.numel() > 0
-        if not plain or torch.compiler.is_compiling():
-            return values.flatten(-2) @ self.matrix.to(values)
+        return plain and not torch.compiler.is_compiling()
+
+    def of_arrays(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the same of an array (..., n_pairs, n_lags), in whatever order it lies in memory.
+
+        Examples
+        --------
+        >>> steer = FineSteering(torch.tensor([[0.5, 1.0]]), torch.tensor([-1.0, 0.0, 1.0, 2.0]))
+        >>> steer.of_arrays(np.array([[[0.0, 0.2, 0.9, 0.3]]], np.float32))
+        array([[0.6, 0.9]], dtype=float32)
+        """
         vectors = values.reshape(-1, self.n_pairs, self._n_lags)
-        if len(vectors) <= _AT_ONCE:
-            products = self._picked(vectors)
-        else:
-            products = torch.cat([self._picked(some) for some in vectors.split(_AT_ONCE)])
-        return products.view(*values.shape[:-2], self.n_out)
+        sums = np.empty((len(vectors), self.n_out), np.float32)
+        for k in range(0, len(vectors), _AT_ONCE):
+            table = self._interpolated(vectors[k : k + _AT_ONCE])
+            starts, picked = self._bags
+            # sums of chosen rows: what embeddings of bags of words are
+            sums[k : k + _AT_ONCE] = F.embedding_bag(picked, torch.from_numpy(table), starts, mode="sum").numpy().T
+        return sums.reshape(*values.shape[:-2], self.n_out)
 
-    def _picked(self, vectors: Tensor) -> Tensor:
-        """Return the sums (n, n_directions) of a few vectors (n, n_pairs, n_lags)."""
-        starts, picked = self._bags
-        # sums of chosen rows: what embeddings of bags of words are
-        sums = F.embedding_bag(picked, self._interpolated(vectors), starts, mode="sum")
-        return torch.from_numpy(np.ascontiguousarray(sums.numpy().T))
-
-    def _interpolated(self, vectors: Tensor) -> Tensor:
+    def _interpolated(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the table (n_places * n_pairs, n) of vectors (n, n_pairs, n_lags)."""
         # products of all pairs and vectors, not of each pair: so small that NumPy multiplies faster than torch
-        lags = vectors.numpy().transpose(2, 1, 0).reshape(self._n_lags, -1)
-        table = np.empty((self._pieces[-1][0].stop, lags.shape[1]), lags.dtype)
+        lags = vectors.transpose(2, 1, 0).reshape(self._n_lags, -1)
+        table = np.empty((self._pieces[-1][0].stop, lags.shape[1]), np.float32)
         for places, used, between in self._pieces:
             np.matmul(between, lags[used], out=table[places])
-        return torch.from_numpy(table).view(-1, vectors.shape[0])
+        return table.reshape(-1, len(vectors))
 
     @functools.cached_property
     def _pieces(self) -> list[tuple[slice, slice, NDArray[np.float32]]]:
