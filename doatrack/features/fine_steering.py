@@ -82,8 +82,8 @@ class FineSteering:
         Examples
         --------
         >>> steer = FineSteering(torch.tensor([[0.5, 1.0]]), torch.tensor([-1.0, 0.0, 1.0, 2.0]))
-        >>> steer.of_arrays(np.array([[[0.0, 0.2, 0.9, 0.3]]], np.float32))
-        array([[0.6, 0.9]], dtype=float32)
+        >>> steer.of_arrays(np.array([[[0.0, 0.2, 0.9, 0.3]]], np.float32)).round(3).tolist()
+        [[0.6000000238418579, 0.8999999761581421]]
         """
         vectors = values.reshape(-1, self.n_pairs, self._n_lags)
         sums = np.empty((len(vectors), self.n_out), np.float32)
