@@ -74,7 +74,7 @@ class MapHead:
         heard = self._steered(features)
         if self._plain:
             # a map's own rounding is larger than that of single precision
-            likelihood: Any = self._map_scale * heard.numpy()  # type: ignore[operator]
+            likelihood: Any = self._map_scale * heard.numpy()
             unknown = np.full(likelihood.shape[0], np.nan)
             return [HeardFrames(np.full((likelihood.shape[0], 3), np.nan), unknown, unknown, likelihood)]
         lags = self._geometry.lags

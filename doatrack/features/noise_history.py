@@ -43,8 +43,8 @@ class NoiseHistory:
         self._capacity = max(1, n_span // self._last_every)
         self.every = 1
         self._n_heard = self._n_kept = 0  # snapshots in the buffers' order; and those that the buffers hold
-        # (n, n_freq, n_mics), written when they are asked for, or are many: rows of the buffers are far apart in memory.
-        # Always in the same place: small parts that come and go would scatter all else that a stream computes
+        # (n, n_freq, n_mics), written when they are asked for, or are many: rows of the buffers are far apart in
+        # memory. In one place: small parts that come and go scatter all else that a stream computes
         self._waiting: Tensor | None = None
         self._most_waiting = max(1, self._capacity // _PARTS)
         self._n_chosen = self._n_waiting = 0  # that wait; and the snapshots that they were chosen from

@@ -9,7 +9,7 @@ __all__ = ["are_small", "dots", "is_plain", "products", "real_parts", "upper_pro
 _FEW = 1 << 18
 """Numbers of which NumPy multiplies small matrices whatever the threads; of more, several of torch's are faster."""
 _SMALL = 1 << 18
-"""Multiplications of one product up to which NumPy's OpenBLAS stays in one thread: others would wait for more, busily."""
+"""Multiplications of one product up to which NumPy's OpenBLAS stays in one thread; others wait for more, busily."""
 
 
 def real_parts(spectra: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def products(one: Tensor, other: Tensor) -> Tensor:
     >>> products(torch.ones(2, 3, 4), torch.ones(2, 4, 1)).shape
     torch.Size([2, 3, 1])
     """
-    if _for_numpy(one) and are_small(*one.shape[-2:], other.shape[-1]):
+    if _for_numpy(one) and are_small(one.shape[-2], one.shape[-1], other.shape[-1]):
         return torch.from_numpy(np.matmul(one.numpy(), other.numpy()))
     return torch.matmul(one, other)
 
