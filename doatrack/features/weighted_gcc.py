@@ -153,9 +153,8 @@ class WeightedGCC:
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
-        expected *= self._reverberation
         # in both factors of a product
-        white *= root_weights(power, floor, expected, self._boost)[..., None]
+        white *= root_weights(power, floor, self._reverberation * expected, self._boost)[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = denominators
