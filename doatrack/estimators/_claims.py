@@ -25,6 +25,11 @@ def believed(frames: FrameEstimates, calibration: ConeCalibration | None, *, cla
 
     Without a calibration they stay as claimed, or become unknown where a method's claims mean nothing by themselves.
     """
+    if calibration is not None and frames.agreement is not None and len(frames.concentration) == 1:
+        # of a stream: in plain numbers
+        claimed, agreement = float(frames.concentration[0]), frames.agreement[0].tolist()
+        cone = [np.array([number]) for number in calibration.cone_of_frame(claimed, agreement, _LEVEL)]
+        return dataclasses.replace(frames, concentration=cone[0], credible_angle=cone[1])
     if calibration is not None:
         concentration = np.asarray(calibration.believed(frames.concentration, frames.agreement), dtype=np.float64)
         angle = calibration.angle_of_believed(concentration, _LEVEL).astype(np.float64, copy=False)

@@ -73,10 +73,10 @@ class MapHead:
     def push(self, features: Tensor, activity: NDArray[np.bool_]) -> list[HeardFrames]:
         heard = self._steered(features)
         if self._plain:
-            unknown = np.full(len(heard), np.nan)
             # a map's own rounding is larger than that of single precision
-            likelihood: Any = (self._map_scale * heard).numpy()  # type: ignore[operator]
-            return [HeardFrames(np.full((len(heard), 3), np.nan), unknown, unknown, likelihood)]
+            likelihood: Any = self._map_scale * heard.numpy()
+            unknown = np.full(likelihood.shape[0], np.nan)
+            return [HeardFrames(np.full((likelihood.shape[0], 3), np.nan), unknown, unknown, likelihood)]
         lags = self._geometry.lags
         correction = self._encoder.correction_of(numerators(features[None], len(lags)), lags, self._memory)[0]
         logits = self._encoder.logits(heard, srp_map(correction, self._steering))

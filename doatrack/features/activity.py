@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.features.parts import dots, real_parts
+from doatrack.features.parts import dots, products, real_parts
 from doatrack.features.sound_detector import ACTIVITY_BLOCK_S, N_BANDS, SoundDetector, SoundRatio
 
 __all__ = [
@@ -52,20 +52,20 @@ def band_power(waveform: Tensor, sample_rate: int) -> Tensor:
     if n_blocks == 0:
         return waveform.new_zeros(0, N_BANDS)
     blocks = waveform[:, : n_blocks * size].unfold(-1, size, size)
-    window, bands, used = _band_tables(size, sample_rate)
+    window, bands, used = _band_tables(size, sample_rate, waveform.shape[0])
     parts = real_parts(torch.fft.rfft(blocks * window)[..., used])
     # squared and summed over microphones at once; the parts of a frequency have the same row of the table
-    return dots(parts, parts, dim=0) @ bands / len(waveform)
+    return products(dots(parts, parts, dim=0), bands)
 
 
 @functools.lru_cache(maxsize=8)
-def _band_tables(size: int, sample_rate: int) -> tuple[Tensor, Tensor, slice]:
+def _band_tables(size: int, sample_rate: int, n_mics: int) -> tuple[Tensor, Tensor, slice]:
     """Return the window of a block, the matrix (2 n_freq, n_bands) that sums spectra's parts over bands, and where."""
     edges = np.geomspace(_BAND_HZ[0], min(_BAND_HZ[1], 0.45 * sample_rate), N_BANDS + 1) * size / sample_rate
     bands = torch.zeros(size // 2 + 1, N_BANDS)
     for band, (low, high) in enumerate(itertools.pairwise(edges)):
         inside = bands[round(low) : max(round(high), round(low) + 1), band]
-        inside[:] = 1 / len(inside)
+        inside[:] = 1 / (len(inside) * n_mics)
     rows = bands.any(dim=1).nonzero()[:, 0].tolist()
     used = slice(rows[0], rows[-1] + 1)
     return torch.hann_window(size), bands[used].repeat_interleave(2, dim=0), used

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from doatrack.features.noise_statistics import gram, snapshot_power
-from doatrack.features.samples import SampleBuffer
 
 __all__ = ["Dereverberator", "dereverberate"]
 
@@ -94,8 +93,8 @@ class Dereverberator:
         self._start()
 
     def _start(self) -> None:
-        self._samples = SampleBuffer()
-        self._n_done = 0  # windows
+        self._parts: list[Tensor] = []  # samples that wait, from the beginning of the next window on
+        self._n_samples = self._n_done = 0  # taken so far, and windows done
         self._end = self._first  # of the block that is waited for, in samples
         self._heard: Tensor | None = None  # spectra of the last windows
         self._half: Tensor | None = None  # what overlaps with the next window
@@ -107,36 +106,35 @@ class Dereverberator:
 
     def push(self, samples: Tensor) -> Tensor:
         """Take samples (n_mics, n) and return those that became known, from the first one not given out yet."""
-        if not self._samples.n_samples:
+        if not self._n_samples:
             # the first window begins before the first sample
-            self._samples.push(samples.new_zeros(len(samples), self._hop))
-        self._samples.push(samples)
-        parts = []
-        while self._samples.n_samples // self._hop - 1 >= (n_windows := 1 + -(-self._end // self._hop)):
-            parts.append(self._foretold(n_windows - self._n_done))
+            self._parts = [samples.new_zeros(len(samples), self._hop)]
+        # they may be a view of memory that is used again
+        self._parts.append(samples.clone())
+        self._n_samples += samples.shape[1]
+        known = [samples[:, :0]]
+        while self._n_samples // self._hop >= (n_windows := 1 + -(-self._end // self._hop)):
+            known.append(self._foretold(n_windows - self._n_done))
             self._end += self.block
-        return torch.cat(parts, dim=1) if parts else samples[:, :0]
+        return torch.cat(known, dim=1)
 
     def finish(self) -> Tensor:
         """Return what was held back, as no sound follows; what is pushed later is another recording."""
-        n_samples = self._samples.n_samples - self._hop
-        left = self._samples.first(0)
-        if n_samples > 0:
-            n_windows = 1 + -(-n_samples // self._hop)
-            kept = self._samples.first(self._samples.n_kept)
-            missing = (n_windows + 1) * self._hop - self._samples.n_samples
-            self._samples.push(kept.new_zeros(len(kept), missing))
-            n_given = max(0, self._n_done - 1) * self._hop
-            if n_samples > n_given:
-                left = self._foretold(n_windows - self._n_done)[:, : n_samples - n_given]
+        n_given = max(0, self._n_done - 1) * self._hop
+        n_left = self._n_samples - n_given
+        left = torch.zeros(0, 0) if not self._parts else self._parts[0][:, :0]
+        if n_left > 0:
+            n_windows = 1 + -(-self._n_samples // self._hop)
+            self._parts.append(left.new_zeros(len(left), n_windows * self._hop - self._n_samples))
+            left = self._foretold(n_windows - self._n_done)[:, :n_left]
         self._start()
         return left
 
     def _foretold(self, count: int) -> Tensor:
         """Return the samples that so many more windows make whole, less what was foretold of them."""
         hop = self._hop
-        samples = self._samples.first((count + 1) * hop)
-        self._samples.start_at((self._n_done + count) * hop)
+        waiting = torch.cat(self._parts, dim=1)
+        samples, self._parts = waiting[:, : (count + 1) * hop], [waiting[:, count * hop :]]
         shape = self._shape.to(samples)
         new = torch.fft.rfft(samples.unfold(1, 2 * hop, hop) * shape).permute(2, 1, 0)
         if self._heard is None:

@@ -2,9 +2,13 @@
 
 import functools
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
+
+from doatrack.features.parts import is_plain
 
 __all__ = ["FineSteering"]
 
@@ -13,7 +17,7 @@ _STEPS = 16
 few samples apart that is not little."""
 _TAPS = 4
 _AT_ONCE = 32  # vectors: the table of more of them leaves the processor's cache
-_PIECE = 8 * _STEPS  # places interpolated together: they ask for a quarter of the lags or so
+_PIECE = 4 * _STEPS  # places interpolated together: they ask for few of the lags
 
 
 class FineSteering:
@@ -63,31 +67,44 @@ class FineSteering:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return the product (..., n_directions) of values (..., n_pairs * n_lags) with `matrix`."""
-        plain = values.device.type == "cpu" and values.dtype == torch.float32 and values.numel() > 0
-        differentiated = torch.is_grad_enabled() and values.requires_grad
-        if not plain or differentiated or torch.compiler.is_compiling():
-            return values @ self.matrix.to(values)
-        vectors = values.reshape(-1, self.n_pairs, self._n_lags)
-        products = values.new_empty(len(vectors), self.n_out)
-        starts, picked = self._bags
-        for k in range(0, len(vectors), _AT_ONCE):
-            # sums of chosen rows: what embeddings of bags of words are
-            table = self._interpolated(vectors[k : k + _AT_ONCE])
-            products[k : k + _AT_ONCE] = F.embedding_bag(picked, table, starts, mode="sum").T
-        return products.view(*values.shape[:-1], self.n_out)
+        if self.is_fast_for(values):
+            return torch.from_numpy(self.of_arrays(values.numpy().reshape(*values.shape[:-1], -1, self._n_lags)))
+        return values @ self.matrix.to(values)
 
-    def _interpolated(self, vectors: Tensor) -> Tensor:
+    def is_fast_for(self, values: Tensor) -> bool:
+        """Return whether `of_arrays` takes these values."""
+        plain = is_plain(values) and values.dtype == torch.float32 and values.numel() > 0
+        return plain and not torch.compiler.is_compiling()
+
+    def of_arrays(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the same of an array (..., n_pairs, n_lags), in whatever order it lies in memory.
+
+        Examples
+        --------
+        >>> steer = FineSteering(torch.tensor([[0.5, 1.0]]), torch.tensor([-1.0, 0.0, 1.0, 2.0]))
+        >>> steer.of_arrays(np.array([[[0.0, 0.2, 0.9, 0.3]]], np.float32)).round(3).tolist()
+        [[0.6000000238418579, 0.8999999761581421]]
+        """
+        vectors = values.reshape(-1, self.n_pairs, self._n_lags)
+        sums = np.empty((len(vectors), self.n_out), np.float32)
+        for k in range(0, len(vectors), _AT_ONCE):
+            table = self._interpolated(vectors[k : k + _AT_ONCE])
+            starts, picked = self._bags
+            # sums of chosen rows: what embeddings of bags of words are
+            sums[k : k + _AT_ONCE] = F.embedding_bag(picked, torch.from_numpy(table), starts, mode="sum").numpy().T
+        return sums.reshape(*values.shape[:-2], self.n_out)
+
+    def _interpolated(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the table (n_places * n_pairs, n) of vectors (n, n_pairs, n_lags)."""
-        # one product of all pairs and vectors, not one for each pair
-        lags = vectors.permute(2, 1, 0).reshape(self._n_lags, -1)
-        pieces = self._pieces
-        table = lags.new_empty(pieces[-1][0].stop, lags.shape[1])
-        for places, used, between in pieces:
-            torch.mm(between, lags[used], out=table[places])
-        return table.view(-1, vectors.shape[0])
+        # products of all pairs and vectors, not of each pair: so small that NumPy multiplies faster than torch
+        lags = vectors.transpose(2, 1, 0).reshape(self._n_lags, -1)
+        table = np.empty((self._pieces[-1][0].stop, lags.shape[1]), np.float32)
+        for places, used, between in self._pieces:
+            np.matmul(between, lags[used], out=table[places])
+        return table.reshape(-1, len(vectors))
 
     @functools.cached_property
-    def _pieces(self) -> list[tuple[slice, slice, Tensor]]:
+    def _pieces(self) -> list[tuple[slice, slice, NDArray[np.float32]]]:
         """Runs of the places that are used: the lags around each, and what takes them there."""
         between = self._between[:, int(self._places.min()) : int(self._places.max()) + 1]
         pieces = []
@@ -95,7 +112,7 @@ class FineSteering:
             piece = between[:, start : start + _PIECE]
             used = (piece != 0).any(dim=1).nonzero()[:, 0].tolist()
             lags = slice(used[0], used[-1] + 1)
-            pieces.append((slice(start, start + piece.shape[1]), lags, piece[lags].T.contiguous()))
+            pieces.append((slice(start, start + piece.shape[1]), lags, piece[lags].T.contiguous().numpy()))
         return pieces
 
     @functools.cached_property

@@ -25,6 +25,8 @@ class FrameActivity:
     frames : FrameSettings
     causal : bool
         Whether a frame is decided by what was heard until its end; otherwise by the sound around it.
+    samples : SampleBuffer, optional
+        Into which others push the sound: then `hear`, `finish` and `go_on` say what is known. None: it is pushed here.
 
     Attributes
     ----------
@@ -39,11 +41,12 @@ class FrameActivity:
     ([False, False], 0)
     """
 
-    def __init__(self, frames: FrameSettings, *, causal: bool = False) -> None:
+    def __init__(self, frames: FrameSettings, *, causal: bool = False, samples: SampleBuffer | None = None) -> None:
         self._frames, self._causal = frames, causal
         self._size = round(ACTIVITY_BLOCK_S * frames.sample_rate)
         self._detector = SoundDetector(causal=causal)
-        self._samples = SampleBuffer()
+        self._buffer = SampleBuffer() if samples is None else samples
+        self._samples = self._buffer.reader()
         self._active = np.zeros(0)
         self._first_block = 0  # that `_active` tells of
         self._next, self._lost_until = 0, 0
@@ -53,7 +56,11 @@ class FrameActivity:
 
     def push(self, samples: Tensor) -> NDArray[np.bool_]:
         """Take samples (n_mics, n_samples), and return the activity of the frames that are decided now."""
-        self._samples.push(samples)
+        self._buffer.push(samples)
+        return self.hear()
+
+    def hear(self) -> NDArray[np.bool_]:
+        """Return the activity of the frames that are decided now, after samples came into the buffer."""
         # with small chunks the work is done once a frame, not once a chunk
         if self._frames.count(self._samples.n_samples) == self._next:
             return _NOTHING
@@ -70,13 +77,17 @@ class FrameActivity:
     def gap(self, n_samples: int) -> NDArray[np.bool_]:
         """Let time go on; what was heard before is decided, and frames that overlap the gap hold no sound."""
         before = self.finish()
-        self._samples.skip(n_samples)
+        self._buffer.skip(n_samples)
+        return np.append(before, self.go_on())
+
+    def go_on(self) -> NDArray[np.bool_]:
+        """Return the activity of the frames that overlap a gap, after samples of the buffer were skipped."""
         until = self._samples.n_samples
         self._lost_until = self._frames.after_gap(max(self._next, self._lost_until), until)
         self._first_block = -(-until // self._size)
         self._active = np.zeros(0)
         self._samples.start_at(self._first_block * self._size)
-        return np.append(before, self._decided(last=False))
+        return self._decided(last=False)
 
     def finish(self) -> NDArray[np.bool_]:
         """Return the activity of all whole frames that are not decided yet, as if the sound went on as it is."""

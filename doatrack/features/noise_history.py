@@ -7,7 +7,7 @@ from doatrack.features.noise_statistics import snapshot_power
 
 __all__ = ["NoiseHistory"]
 
-_PARTS = 4  # of the span: so much waits at most
+_PARTS = 4  # of what is kept: so much waits at most
 
 
 class NoiseHistory:
@@ -43,8 +43,11 @@ class NoiseHistory:
         self._capacity = max(1, n_span // self._last_every)
         self.every = 1
         self._n_heard = self._n_kept = 0  # snapshots in the buffers' order; and those that the buffers hold
-        self._waiting: list[Tensor] = []  # written when they are asked for, or are many
-        self._n_waiting = 0
+        # (n, n_freq, n_mics), written when they are asked for, or are many: rows of the buffers are far apart in
+        # memory. In one place: small parts that come and go scatter all else that a stream computes
+        self._waiting: Tensor | None = None
+        self._most_waiting = max(1, self._capacity // _PARTS)
+        self._n_chosen = self._n_waiting = 0  # that wait; and the snapshots that they were chosen from
         self._spectra: Tensor | None = None
         self._power: Tensor | None = None
 
@@ -64,22 +67,36 @@ class NoiseHistory:
 
     def append(self, spectra: Tensor) -> None:
         """Add the next snapshots (n_freq, n, n_mics)."""
-        # those that will be kept, as far as it is known
-        self._waiting.append(spectra[:, -(self._n_heard + self._n_waiting) % self.every :: self.every].clone())
-        self._n_waiting += spectra.shape[1]
-        # while it is open which are kept, as late as can be; then a few together: rows are far apart in memory
-        most = self._capacity * self.every
-        if self._n_waiting >= (most if self.every < self._last_every else most // _PARTS):
+        chosen = self._chosen(spectra)
+        if self._n_chosen + chosen.shape[1] > self._most_waiting:
             self._write()
+            chosen = self._chosen(spectra)
+        count = chosen.shape[1]
+        if count > self._most_waiting:
+            self._keep(chosen, spectra.shape[1])
+            return
+        if self._waiting is None:
+            self._waiting = spectra.new_empty(self._most_waiting, len(spectra), spectra.shape[2])
+        self._waiting[self._n_chosen : self._n_chosen + count] = chosen.transpose(0, 1)
+        self._n_chosen += count
+        self._n_waiting += spectra.shape[1]
+
+    def _chosen(self, spectra: Tensor) -> Tensor:
+        """Return those of the next snapshots that will be kept, as far as it is known."""
+        return spectra[:, -(self._n_heard + self._n_waiting) % self.every :: self.every]
 
     def _write(self) -> None:
         """Bring what waits into the buffers."""
-        if not self._waiting:
+        if self._waiting is None or not self._n_waiting:
             return
-        spectra = torch.cat(self._waiting, dim=1)
+        chosen, count = self._waiting[: self._n_chosen].transpose(0, 1), self._n_waiting
+        self._n_chosen = self._n_waiting = 0
+        self._keep(chosen, count)
+
+    def _keep(self, spectra: Tensor, n_heard: int) -> None:
+        """Bring what was chosen of the next so many snapshots into the buffers."""
         place = -(-self._n_heard // self.every)  # of the first of them, counted in those of this spacing
-        self._n_heard += self._n_waiting
-        self._waiting, self._n_waiting = [], 0
+        self._n_heard += n_heard
         if self._spectra is None:
             shape = (len(spectra), self._capacity)
             self._spectra = spectra.new_empty(*shape, spectra.shape[2])

@@ -16,7 +16,7 @@ from doatrack.features.noise_statistics import (
     times,
     whitening_matrix,
 )
-from doatrack.features.parts import dots, real_parts
+from doatrack.features.parts import dots, products, real_parts
 
 __all__ = ["NoiseModel", "learn_noise", "whitened_power"]
 
@@ -105,7 +105,7 @@ def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Ten
         whitening = whitening_matrix(covariance, settings.loading)
         some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)].contiguous()
         heard, real_whitening = real_parts(some), real_product(whitening)
-        power = whitened_power(heard, torch.bmm(heard, real_whitening))
+        power = whitened_power(heard, products(heard, real_whitening))
     else:
         unit = torch.eye(spectra.shape[2], dtype=spectra.dtype, device=spectra.device)
         whitening = unit.expand(len(spectra), -1, -1)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from doatrack.features.parts import dots, is_plain, real_parts
+from doatrack.features.parts import dots, is_plain, real_parts, upper_products
 
 __all__ = [
     "gram",
@@ -15,11 +15,13 @@ __all__ = [
     "quietest",
     "reliability",
     "rise_above",
+    "root_weights",
     "snapshot_power",
     "times",
     "whitening_matrix",
 ]
 
+_LEAST_WEIGHT = 1e-20  # products with numbers next to 0 are slow
 _PSEUDO_SNAPSHOTS = 8.0  # of white noise, so that few quiet snapshots do not null the source itself
 
 
@@ -171,9 +173,14 @@ def gram(spectra: Tensor) -> Tensor:
              [0.+1.j, 1.+0.j]]])
     """
     parts = real_parts(spectra)
-    products = torch.bmm(parts.mT, parts)
-    real = products[:, ::2, ::2] + products[:, 1::2, 1::2]
-    return torch.complex(real, products[:, 1::2, ::2] - products[:, ::2, 1::2])
+    products = upper_products(parts, parts)
+    found = spectra.new_empty(len(spectra), spectra.shape[2], spectra.shape[2])
+    real, imaginary = torch.view_as_real(found).unbind(-1)
+    torch.add(products[:, ::2, ::2], products[:, 1::2, 1::2], out=real)
+    torch.sub(products[:, 1::2, ::2], products[:, ::2, 1::2], out=imaginary)
+    half = spectra.shape[2] // 2
+    found[:, half:, :half] = found[:, :half, half:].mH
+    return found
 
 
 def times(matrices: Tensor, factor: Tensor) -> Tensor:
@@ -245,3 +252,33 @@ def reliability(power: Tensor, floor: Tensor, expected: Tensor) -> Tensor:
     tensor([[0.5000, 0.0000]])
     """
     return (1 - (floor + expected) / power.clamp_min(1e-30)).clamp_min(0.0)
+
+
+def root_weights(power: Tensor, floor: Tensor, expected: Tensor, boost: float = 1.0) -> Tensor:
+    """Return the roots of `boost` times `reliability` over power, what snapshots are multiplied by; never quite 0.
+
+    Parameters
+    ----------
+    power : Tensor of shape (n_freq, n_snapshots)
+        Above 0.
+    floor, expected : Tensor, broadcast to `power`
+        As in `reliability`.
+    boost : float
+
+    Examples
+    --------
+    >>> root_weights(torch.tensor([[4.0]]), torch.tensor([1.0]), torch.tensor([1.0])) ** 2
+    tensor([[0.1250]])
+    """
+    if not is_plain(power):
+        weight = reliability(power, floor, expected).clamp_min(_LEAST_WEIGHT)
+        return (boost * weight / power).sqrt()
+    # (1 - missing / power) / power, in a few calls on memory that is near the processor
+    heard = power.numpy()
+    root = heard - expected.numpy()
+    root -= floor.numpy()
+    root /= heard
+    np.maximum(root, _LEAST_WEIGHT, out=root)
+    root /= heard
+    root *= boost
+    return torch.from_numpy(np.sqrt(root, out=root))

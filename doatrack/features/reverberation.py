@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from doatrack.features.parts import products
+
 __all__ = ["Echo"]
 
 _AT_ONCE = 64  # snapshots: one product instead of so many steps
@@ -72,7 +74,7 @@ def _sounded(powers: Tensor, decay: float) -> Tensor:
         some = powers[:, start : start + 1 + _AT_ONCE]
         if parts:
             some = torch.cat([parts[-1][:, -1:], some[:, 1:]], dim=1)
-        parts.append(some @ _response(some.shape[1] - 1, decay, some.dtype, some.device))
+        parts.append(products(some, _response(some.shape[1] - 1, decay, some.dtype, some.device)))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 

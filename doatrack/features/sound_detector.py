@@ -104,11 +104,14 @@ class SoundRatio:
 
     def _levels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the power of the loudest block of each band so far, slowly forgotten."""
-        rows = np.empty_like(values)
-        for row, place in zip(values, rows, strict=True):
-            np.maximum(row, row if self._level is None else _FORGET * self._level, out=place)
-            self._level = place
-        return rows
+        if len(values) == 0:
+            return values
+        before = values[:1] if self._level is None else self._level
+        # the largest one so far of what each would be now, forgotten as much as it is old
+        growth = _FORGET ** -np.arange(len(values) + 1.0)[:, None]
+        rows = np.maximum.accumulate(np.concatenate([before, values]) * growth, axis=0) / growth
+        self._level = rows[-1:]
+        return rows[1:]
 
 
 class _Sliding:
@@ -146,10 +149,15 @@ def _first_of(rows: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 
 
 def _mean_of(rows: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    count = len(rows) - width + 1
-    total = rows[:count].copy()
-    for k in range(1, width):
-        total += rows[k : k + count]
+    # sums of twice the width, again and again, side by side: fewer calls than one for each row
+    count, done, reach = len(rows) - width + 1, 0, 1
+    total = np.zeros_like(rows[:count])
+    while reach <= width:
+        if width & reach:
+            total = rows[done : done + count] + total
+            done += reach
+        rows = rows[:-reach] + rows[reach:]
+        reach *= 2
     return total / width
 
 

@@ -1,5 +1,8 @@
 """Steered response power: from correlations of pairs to a map over directions."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -145,33 +148,45 @@ class SteeredMap:
 
     def __init__(self, steering: ConstantProduct | FineSteering) -> None:
         self._steering = steering
-        self._known: tuple[Tensor, Tensor] | None = None  # the last denominators, and 1 over what they are steered to
+        self._known: tuple[Any, Any] | None = None  # the last denominators, and 1 over what they are steered to
 
     def __call__(self, correlations: Tensor) -> Tensor:
         """Return the maps (n_frames, n_directions) of correlations (n_frames, n_pairs, n_columns)."""
         n_lags = self._steering.n_in // correlations.shape[1]
         if correlations.shape[-1] == n_lags:
             return srp_map(correlations, self._steering)
-        above, below = correlations.chunk(2, dim=-1)
-        factors = [self._over(frame, n_lags) for frame in below]
-        steered = self._steering(_by_band(above, n_lags))
-        if all(factor is factors[0] for factor in factors):
-            return (steered * factors[0]).sum(dim=-2)
-        return (steered * torch.stack(factors)).sum(dim=-2)
+        # of one frame, views and sums take NumPy a fraction of torch's time; the lines are the same for both
+        as_array = isinstance(self._steering, FineSteering) and self._steering.is_fast_for(correlations)
+        values: Any = correlations.numpy() if as_array else correlations
+        half = values.shape[-1] // 2
+        factors = [self._over(frame, n_lags) for frame in values[..., half:]]
+        factor, stack = factors[0], np.stack if as_array else torch.stack
+        if not all(other is factor for other in factors):
+            factor = stack(factors)
+        maps = (self._of_bands(_by_band(values[..., :half], n_lags)) * factor).sum(-2)
+        return torch.from_numpy(maps) if as_array else maps
 
-    def _over(self, denominators: Tensor, n_lags: int) -> Tensor:
+    def _over(self, denominators: Any, n_lags: int) -> Any:
         """Return 1 over steered denominators (n_pairs, n_bands n_lags), shape (n_bands, n_directions)."""
         known = self._known
-        if known is None or not torch.equal(known[0], denominators):
+        if known is None or type(known[0]) is not type(denominators) or not (known[0] == denominators).all():
             parts = _by_band(denominators, n_lags)
-            below = self._steering(parts)
-            self._known = known = denominators.clone(), explained(torch.ones_like(below), below, parts)
+            below, flat = torch.as_tensor(self._of_bands(parts)), torch.as_tensor(parts).flatten(-2)
+            over: Any = explained(torch.ones_like(below), below, flat)
+            is_array = isinstance(denominators, np.ndarray)
+            self._known = known = 1 * denominators, over.numpy() if is_array else over
         return known[1]
 
+    def _of_bands(self, parts: Any) -> Any:
+        """Return steered correlations (..., n_pairs, n_lags)."""
+        if isinstance(parts, np.ndarray) and isinstance(self._steering, FineSteering):
+            return self._steering.of_arrays(parts)
+        return self._steering(parts.flatten(-2))
 
-def _by_band(columns: Tensor, n_lags: int) -> Tensor:
-    """Return columns (..., n_pairs, n_bands n_lags) with the bands before the pairs, (..., n_bands, n_pairs n_lags)."""
-    return columns.unflatten(-1, (-1, n_lags)).transpose(-3, -2).flatten(-2)
+
+def _by_band(columns: Any, n_lags: int) -> Any:
+    """Return columns (..., n_pairs, n_bands n_lags) with bands before pairs, (..., n_bands, n_pairs, n_lags)."""
+    return columns.reshape(*columns.shape[:-1], -1, n_lags).swapaxes(-3, -2)
 
 
 def explained(above: Tensor, below: Tensor, denominators: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -34,6 +33,8 @@ class FeatureStream:
         What is iterated over.
     causal : bool
         Whether the activity is that of `sound_activity(causal=True)`.
+    order : ndarray of shape (n_mics,), optional
+        In which features get the channels; None leaves them as they come.
 
     Attributes
     ----------
@@ -61,13 +62,15 @@ class FeatureStream:
         blocks: Iterable[NDArray[np.float32]] = (),
         *,
         causal: bool = False,
+        order: NDArray[np.int64] | None = None,
     ) -> None:
         self._frames = frames
         self._compute = compute
         self._blocks = blocks
-        self._samples = SampleBuffer()
+        self._buffer = SampleBuffer(order)
+        self._samples = self._buffer.reader()
         self._at_once = round(_LONGEST_S * frames.sample_rate)
-        self._heard = FrameActivity(frames, causal=causal)
+        self._heard = FrameActivity(frames, causal=causal, samples=self._buffer)
         self._active: list[NDArray[np.bool_]] = []
         self.n_frames = 0
 
@@ -84,23 +87,18 @@ class FeatureStream:
     def push(self, block: NDArray[np.float32]) -> list[Tensor]:
         """Take samples (n_mics, n_samples), and return the features of the frames that they complete, in parts."""
         parts = []
-        whole = torch.from_numpy(np.require(block, requirements=["C", "W"]))
-        for start in range(0, max(1, whole.shape[1]), self._at_once):
-            samples = whole[:, start : start + self._at_once]
-            self._active.append(self._heard.push(samples))
-            self._samples.push(self._prepared(samples))
+        for start in range(0, max(1, block.shape[1]), self._at_once):
+            self._buffer.push(block[:, start : start + self._at_once])
+            self._active.append(self._heard.hear())
             parts += self._computed()
         return parts
-
-    def _prepared(self, samples: Tensor) -> Tensor:
-        """Return the samples that features are made of; some may be held back until more is known."""
-        return samples
 
     def gap(self, n_samples: int) -> tuple[list[Tensor], int]:
         """Let time go on by samples that are lost; return what was held back, and how many frames are lost after it."""
         parts = self._rest()
-        self._active.append(self._heard.gap(n_samples))
-        self._samples.skip(n_samples)
+        self._active.append(self._heard.finish())
+        self._skip(n_samples)
+        self._active.append(self._heard.go_on())
         first = self._frames.after_gap(self.n_frames, self._samples.n_samples)
         n_lost, self.n_frames = first - self.n_frames, first
         self._samples.start_at(first * self._frames.hop_length)
@@ -135,6 +133,10 @@ class FeatureStream:
         self.n_frames += count
         self._samples.start_at(self.n_frames * frames.hop_length)
         return [self._compute(whole)]
+
+    def _skip(self, n_samples: int) -> None:
+        """Let time go on in what waits."""
+        self._buffer.skip(n_samples)
 
     def _rest(self) -> list[Tensor]:
         """Return the features of frames that were held back."""

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from doatrack.features.band_correlator import BandCorrelator
 from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.features.gcc_features import GCCFeatures
-from doatrack.features.lag_correlator import lag_table
 from doatrack.features.noise_model import NoiseModel, learn_noise, whitened_power
-from doatrack.features.noise_statistics import reliability
-from doatrack.features.parts import real_parts
+from doatrack.features.noise_statistics import root_weights
+from doatrack.features.parts import products, real_parts, upper_products
 from doatrack.features.reverberation import Echo
 from doatrack.features.stft import analysis_window, band_bins
 from doatrack.geometry import SPEED_OF_SOUND, MicArray
@@ -89,13 +89,8 @@ class WeightedGCC:
         self._reverberation, self._boost = factor, max(1.0, factor) ** 2
         self.n_columns = 2 * len(self._bands) * len(lags)
         middles = self._bins.start + (self._together - 1) / 2 + self._together * torch.arange(n_sums)
-        parts = [lag_table(middles[band], lags, self.length) for band in self._bands]
-        # one product for all bands, of a table whose other blocks are 0: what calls cost counts, in a stream
-        self._turns = torch.block_diag(*parts)
-        self._shares = torch.block_diag(*(torch.ones(band.stop - band.start, len(lags)) for band in self._bands))
-        first, second = torch.as_tensor(array.mic_pairs).unbind(dim=1)
-        self._n_mics, self._n_pairs = array.n_mics, len(first)
-        self._places, self._signs = _places_of_pairs(first, second, array.n_mics)
+        self._n_mics, self._n_pairs = array.n_mics, len(array.mic_pairs)
+        self._correlate = BandCorrelator(array.mic_pairs, array.n_mics, middles, self._bands, lags, self.length)
         positions = torch.as_tensor(array.positions)
         frequency = torch.arange(self._bins.start, self._bins.stop, dtype=torch.float64) * rate / self.length
         self._diffuse = diffuse_coherence(torch.cdist(positions, positions) / speed_of_sound, frequency).float()
@@ -153,14 +148,13 @@ class WeightedGCC:
             The snapshot before which the echo that is returned ends.
         """
         heard = real_parts(spectra)
-        white = torch.bmm(heard, noise.real_whitening)
+        white = products(heard, noise.real_whitening)
         power = whitened_power(heard, white)
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
-        weight = reliability(power, floor, self._reverberation * expected)
-        # in both factors of a product; MKL's root of zeros is slow, and so are products of numbers next to 0
-        white *= (weight.clamp_min_(1e-20).mul_(self._boost) / power).sqrt_()[..., None]
+        # in both factors of a product
+        white *= root_weights(power, floor, self._reverberation * expected, self._boost)[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
         half = self.n_columns // 2
         found[..., half:] = denominators
@@ -173,7 +167,7 @@ class WeightedGCC:
         n_freq, n_snapshots, n_parts = white.shape
         # some frequencies at a time
         rows = white.reshape(-1, self._together * n_snapshots, n_parts)
-        self._steerable(torch.bmm(rows.mT, rows), n_freq * n_snapshots, out)
+        self._correlate(upper_products(rows, rows), out, 1 / (n_freq * n_snapshots * self._n_mics))
 
     def _of_noise(self, noise: NoiseModel) -> tuple[Tensor, Tensor]:
         """Return what steers to the mean of a^H Q a in each band (n_pairs, n_bands n_lags), and the floor."""
@@ -181,25 +175,11 @@ class WeightedGCC:
             sums = noise.real_whitening.unflatten(0, (-1, self._together)).sum(dim=1)
             found = sums.new_empty(self._n_pairs, self.n_columns // 2)
             # each entry of Q stands there twice
-            self._steerable(sums, 2 * len(noise.whitening), found)
-            found /= (self._shares.sum(dim=0) / len(sums)).to(found.device)
+            self._correlate(sums, found, 1 / (2 * self._together * self._n_mics))
+            for column, band in zip(found.chunk(len(self._bands), dim=1), self._bands, strict=True):
+                column /= band.stop - band.start
             self._known = noise, found, self.settings.floor_factor * noise.floor[:, None]
         return self._known[1:]
-
-    def _steerable(self, products: Tensor, count: int, out: Tensor) -> None:
-        """Write correlations whose steered sum over pairs is a^H S a / (n_mics count), S summed over each band.
-
-        Of sums of products of real and imaginary parts (n_sums, 2 n_mics, 2 n_mics) that make up matrices S.
-        """
-        flat, device = products.flatten(1), products.device
-        traces = flat[:, :: products.shape[2] + 1].sum(dim=1)
-        chosen = flat.index_select(1, self._places.to(device)).unflatten(1, (2, -1))
-        parts = torch.addcmul(chosen[:, 0], chosen[:, 1], self._signs.to(device)).unflatten(1, (2, -1))
-        one = 1 / (count * self._n_mics)
-        own = torch.mv(self._shares.to(device).mT, traces)
-        torch.addmm(
-            own, parts.flatten(0, 1).mT, self._turns.to(device), beta=one, alpha=2 * self._n_pairs * one, out=out
-        )
 
 
 def _together(lags: Tensor, n_fft: int, n_freq: int) -> int:
@@ -212,13 +192,3 @@ def _bands(n_sums: int, n_bands: int) -> list[slice]:
     """Return so many runs, or fewer if there are not enough for them: wider ones at higher frequencies."""
     edges = sorted({0, *(round(n_sums * (k / n_bands) ** _WIDENING) for k in range(1, n_bands + 1))})
     return [slice(low, high) for low, high in itertools.pairwise(edges)]
-
-
-def _places_of_pairs(first: Tensor, second: Tensor, n_mics: int) -> tuple[Tensor, Tensor]:
-    """Return where real and imaginary parts of x_i conj(x_j) are found in products of parts (2 n_mics, 2 n_mics).
-
-    Each is a sum or difference of two: places of all first ones, then all second ones, and the latters' signs.
-    """
-    i, j, size = 2 * first, 2 * second, 2 * n_mics
-    places = torch.cat([i * size + j, (i + 1) * size + j, (i + 1) * size + j + 1, i * size + j + 1])
-    return places, torch.tensor([1.0, -1.0]).repeat_interleave(len(first))

@@ -11,6 +11,7 @@ from doatrack.features.dereverberation import Dereverberator
 from doatrack.features.noise_history import NoiseHistory
 from doatrack.features.noise_model import NoiseModel
 from doatrack.features.reverberation import Echo
+from doatrack.features.samples import SampleBuffer
 from doatrack.features.stream import FeatureStream
 from doatrack.features.weighted_gcc import WeightedGCC
 
@@ -67,9 +68,8 @@ class WeightedStream(FeatureStream):
         *,
         causal: bool = False,
     ) -> None:
-        super().__init__(weighted.frames, lambda samples: samples, blocks, causal=causal)
+        super().__init__(weighted.frames, lambda samples: samples, blocks, causal=causal, order=order)
         self._weighted = weighted
-        self._order = None if np.array_equal(order, np.arange(len(order))) else torch.as_tensor(order)
         settings, rate, hop = weighted.settings, self._frames.sample_rate, self._frames.hop_length
         self._span = max(1, round(settings.statistics_s * rate / hop))
         self._refresh = max(1, round(_REFRESH_S * rate / hop))
@@ -84,6 +84,9 @@ class WeightedStream(FeatureStream):
         if settings.dereverberates:
             # blocks end with frames where the hop allows it
             self._dereverberator = Dereverberator(rate, self._frames.win_length)
+            # frames are made of what it leaves
+            self._left = SampleBuffer()
+            self._raw, self._samples = self._samples, self._left.reader()
             self.look_ahead_samples = self._dereverberator.look_ahead_samples
             if hop % self._dereverberator.block:
                 self.look_ahead_samples += self._dereverberator.block
@@ -91,6 +94,12 @@ class WeightedStream(FeatureStream):
             self.look_ahead_samples += (self._span - 1) * hop
 
     def _computed(self) -> list[Tensor]:
+        if self._dereverberator is not None:
+            self._left.push(self._dereverberator.push(self._raw.take(self._raw.n_kept)))
+        return self._measured()
+
+    def _measured(self) -> list[Tensor]:
+        """Return the correlations of the frames that are whole by now."""
         parts: list[Tensor] = []
         if self._n_whole() == self.n_frames:
             return parts
@@ -124,23 +133,22 @@ class WeightedStream(FeatureStream):
     def _rest(self) -> list[Tensor]:
         parts: list[Tensor] = []
         if self._dereverberator is not None:
-            last = self._dereverberator.finish()
-            if last.shape[1]:
-                self._samples.push(last)
-                parts = self._computed()
+            self._left.push(self._dereverberator.finish())
+            parts = self._measured()
         left = self._n_whole() - self.n_frames
         if left > 0:
             self._learn(self.n_frames + left)
             parts += self._correlate(left)
         return parts
 
+    def _skip(self, n_samples: int) -> None:
+        super()._skip(n_samples)
+        if self._dereverberator is not None:
+            self._left.skip(n_samples)
+
     def _restart(self) -> None:
         self._start = self.n_frames * self._frames.hop_length
         self._spectra, self._echo = _Waiting(), None
-
-    def _prepared(self, samples: Tensor) -> Tensor:
-        ordered = samples if self._order is None else samples.index_select(0, self._order)
-        return ordered if self._dereverberator is None else self._dereverberator.push(ordered)
 
     def _measure(self) -> None:
         """Compute the spectra of the whole frames' snapshots."""

@@ -21,7 +21,10 @@ class SoundTracker(Protocol):
     look_ahead_s: float
 
     def push(self, samples: NDArray[np.float32]) -> Track | MultiTrack:
-        """Take samples (n_mics, n_samples), and return the frames that are known now."""
+        """Take samples (n_mics, n_samples), and return the frames that are known now.
+
+        What is kept of them is copied: a program may use its buffer again.
+        """
 
     def gap(self, n_samples: int) -> Track | MultiTrack:
         """Let time go on by lost samples, and return the frames that are known now."""
@@ -113,8 +116,7 @@ class Stream:
             of this one.
         """
         self._check_open()
-        # a copy: what does not fill a frame is kept, and a program may use its buffer again
-        samples = np.array(check_waveform(chunk, self._n_mics, name="chunk", whole=False))
+        samples = check_waveform(chunk, self._n_mics, name="chunk", whole=False)
         self._n_samples += samples.shape[1]
         return self._counted(self._tracker.push(samples))
 

@@ -138,3 +138,13 @@ def test_what_is_believed_already_has_the_same_cone(law, concentration, level):
     believed = law.believed(concentration)
     assert law.angle_of_believed(believed, level) == law.credible_angle(concentration, level)
     assert law.of_believed().credible_angle(believed, level) == law.angle_of_believed(believed, level)
+
+
+@given(LAWS, CONCENTRATION, st.lists(st.floats(-5, 60), min_size=2, max_size=2), st.floats(0.01, 0.99))
+def test_one_frame_in_plain_numbers_is_the_same(law, concentration, agreement, level):
+    asked = dataclasses.replace(law, slopes=(0.3, -0.1), log_slopes=(0.5, 0.2), ranges=((-1.0, 40.0), (2.0, 9.0)))
+    for one, rows in ((law, ()), (asked, agreement)):
+        believed, angle = one.cone_of_frame(concentration, rows, level)
+        expected = one.believed(concentration, rows if one.slopes else None)
+        assert believed == pytest.approx(float(expected), rel=1e-12)
+        assert angle == pytest.approx(float(one.angle_of_believed(expected, level)), rel=1e-9, abs=1e-12)

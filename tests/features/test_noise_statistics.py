@@ -9,6 +9,7 @@ from doatrack.features.noise_statistics import (
     lower_quantile,
     noise_covariance,
     reliability,
+    root_weights,
     snapshot_power,
     whitening_matrix,
 )
@@ -116,3 +117,12 @@ def test_the_selected_quantile_is_that_of_sorted_values(n, quantile, seed):
 def test_the_power_of_a_snapshot_is_the_sum_over_microphones():
     spectra = complex_normal(3, 7, 4)
     assert torch.allclose(snapshot_power(spectra), spectra.abs().square().sum(dim=-1), rtol=1e-5)
+
+
+def test_root_weights_are_the_roots_of_reliability_over_power():
+    power = torch.rand(7, 9, generator=torch.Generator().manual_seed(0)) + 0.1
+    floor, expected = 0.3 * power[:, :1], 0.2 * power.flip(1)
+    weight = 3 * reliability(power, floor, expected) / power
+    found = root_weights(power, floor, expected, boost=3.0)
+    assert torch.allclose(found.square(), weight, atol=1e-6)
+    assert (found > 0).all()

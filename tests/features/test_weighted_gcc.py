@@ -321,3 +321,18 @@ def test_reverberation_is_taken_for_noise_from_everywhere():
         off = whitening - torch.diag(whitening.diagonal())
         low[factor] = float(off.abs().max())
     assert low[0.1] > 2 * low[0.0]
+
+
+def test_frames_one_by_one_are_those_of_one_call():
+    """What is left of earlier sound goes on as it was, whatever it counted."""
+    weighted = WeightedGCC(GCCFeatures(reverberation_factor=2.0), FRAMES, LAGS, ARRAY)
+    rng = np.random.default_rng(0)
+    spectra = weighted.spectra(torch.from_numpy(rng.normal(size=(5, 2048 + 3072)).astype(np.float32)))
+    noise, ranges = weighted.learn(spectra), frame_ranges(weighted, 2)
+    (_, end), (start, last) = ranges
+    whole, _ = weighted(spectra, noise, ranges)
+    first, echo = weighted(spectra[:, :end], noise, ranges[:1], keep=start)
+    second, _ = weighted(spectra[:, start:], noise, [(0, last - start)], echo)
+    scale = whole.abs().max()
+    assert torch.allclose(first[0], whole[0], atol=1e-6 * scale)
+    assert torch.allclose(second[0], whole[1], atol=1e-6 * scale)
