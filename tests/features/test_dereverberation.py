@@ -1,0 +1,153 @@
+"""Foretold sound is subtracted: reflections go, the direct sound and where it comes from stay, parts do not matter."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from doatrack import MicArray
+from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, dereverberate
+from doatrack.features.dereverberation import Dereverberator
+
+RATE = 16000
+ARRAY = MicArray([[0.05, 0, 0], [-0.05, 0.01, 0], [0, 0.05, 0], [0, 0, 0.09]])
+
+
+def noise(n_samples: int = RATE, n_mics: int = 3, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n_mics, n_samples, generator=torch.Generator().manual_seed(seed))
+
+
+def late(sound: torch.Tensor, samples: int) -> torch.Tensor:
+    return torch.nn.functional.pad(sound, (samples, 0))[..., : sound.shape[-1]]
+
+
+@given(sizes=st.lists(st.integers(0, 5000), max_size=8), first=st.sampled_from([0, 1, 1024, 4096, 5000]))
+@settings(max_examples=25, deadline=None)
+def test_parts_do_not_matter(sizes, first):
+    sound = noise(sum(sizes))
+    stream = Dereverberator(RATE, first)
+    parts = [stream.push(part) for part in sound.split(sizes, dim=1)]
+    joined = torch.cat([part for part in [*parts, stream.finish()] if part.shape[1]] or [sound], dim=1)
+    assert torch.equal(joined, dereverberate(sound, RATE, first))
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 31, 32, 33, 3072, 4096, 4097, 9000])
+def test_as_many_samples_come_out_as_went_in(n_samples):
+    assert dereverberate(noise(n_samples), RATE).shape == (3, n_samples)
+
+
+def test_a_stream_can_be_used_again():
+    stream = Dereverberator(RATE)
+    for seed in (0, 1):
+        sound = noise(6000, seed=seed)
+        again = torch.cat([stream.push(sound), stream.finish()], dim=1)
+        assert torch.equal(again, dereverberate(sound, RATE))
+    assert stream.finish().shape[1] == 0
+
+
+def test_pushed_memory_may_be_overwritten():
+    sound = noise(9000)
+    stream, memory = Dereverberator(RATE), torch.empty(3, 100)
+    parts = []
+    for part in sound.split(100, dim=1):
+        parts.append(stream.push(memory.copy_(part)))
+    memory.zero_()
+    assert torch.equal(torch.cat([*parts, stream.finish()], dim=1), dereverberate(sound, RATE))
+
+
+def test_what_nothing_foretells_stays():
+    """A click in silence has nothing before it."""
+    click = torch.zeros(2, RATE)
+    click[:, 8000] = 1.0
+    left = dereverberate(click, RATE)
+    assert (left - click).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("delay_ms", [3, 5, 9])
+def test_reflections_go_and_the_direct_sound_stays(delay_ms):
+    direct = torch.stack([late(noise(n_mics=1)[0], d) for d in (0, 3, 1, 4)])
+    other = torch.stack([late(noise(n_mics=1)[0], delay_ms * 16 + d) for d in (4, 0, 2, 1)])
+    left = dereverberate(direct + 0.8 * other, RATE)
+    change = (left - direct).square().mean() / (0.8 * other).square().mean()
+    assert change < 0.7
+    # and what is left points where the direct sound comes from: its delays stand out more
+    for i, j, true, false in ((0, 1, -3, 4), (0, 3, -4, 3)):
+        heard, cleaned = (_correlation(x[i], x[j]) for x in (direct + 0.8 * other, left))
+        assert int(cleaned.argmax()) - 8 == true
+        assert cleaned[8 + false] / cleaned[8 + true] < 0.6 * heard[8 + false] / heard[8 + true]
+
+
+def _correlation(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return torch.stack([(one * other.roll(shift)).sum() for shift in range(-8, 9)])
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e6])
+def test_loudness_does_not_matter(factor):
+    sound = noise()
+    assert torch.allclose(dereverberate(sound * factor, RATE) / factor, dereverberate(sound, RATE), atol=1e-3)
+
+
+def test_silence_stays_silence():
+    sound = noise(12000)
+    sound[:, 3000:] = 0.0
+    left = dereverberate(sound, RATE)
+    assert torch.isfinite(left).all()
+    # what is foretold rings for as long as it looks back
+    assert (left[:, 3000 + 64 + 6 * 32 :] == 0).all()
+    assert (dereverberate(torch.zeros(2, 9000), RATE) == 0).all()
+
+
+def test_single_and_double_precision_agree():
+    sound = noise().double()
+    assert (dereverberate(sound.float(), RATE) - dereverberate(sound, RATE)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("rate", [1000, 8000, 44100, 48000])
+def test_any_sample_rate(rate):
+    left = dereverberate(noise(rate), rate)
+    assert left.shape == (3, rate)
+    assert torch.isfinite(left).all()
+
+
+def test_it_is_the_default_of_weighted_features_unless_causal():
+    assert GCCFeatures().dereverberates
+    assert not GCCFeatures(causal=True).dereverberates
+    assert GCCFeatures(causal=True, dereverberation=True).dereverberates
+    assert not GCCFeatures(dereverberation=False).dereverberates
+    assert not GCCFeatures(weighting="phat", dereverberation=True).dereverberates
+
+
+@pytest.mark.parametrize(
+    ("frames", "ahead"), [(FrameSettings(), 63), (FrameSettings(win_length=1024, hop_length=768), 63 + 3072)]
+)
+def test_frames_wait_as_long_as_is_said(frames, ahead):
+    """With the default frames, whose ends are ends of blocks, only for the windows that reach beyond."""
+    features = GCCFeatures(causal=True, dereverberation=True)
+    stream = GCCExtractor(ARRAY, frames, lag_step=0.5, features=features).stream()
+    assert stream.look_ahead_samples == ahead
+    sound = noise(20000, n_mics=4).numpy()
+    known = 0
+    for start in range(0, sound.shape[1], 100):
+        known += sum(len(part) for part in stream.push(sound[:, start : start + 100]))
+        whole = frames.count(max(0, start + 100 - ahead))
+        assert whole <= known <= frames.count(start + 100)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_features_in_blocks_and_after_a_gap_are_those_of_one_block(causal):
+    extract = GCCExtractor(
+        ARRAY, FrameSettings(), lag_step=0.5, features=GCCFeatures(causal=causal, dereverberation=True)
+    )
+    sound = noise(40000, n_mics=4).numpy()
+    whole = extract.gcc(torch.from_numpy(sound))
+    pieces = torch.cat(list(extract.stream(np.array_split(sound, 17, axis=1))))
+    assert (whole - pieces).abs().max() <= 1e-5 * whole.abs().max()
+    stream = extract.stream()
+    before = stream.push(sound[:, :20000])
+    rest, n_lost = stream.gap(4000)
+    after = stream.push(sound[:, 24000:]) + stream.finish()
+    n_before, n_after = (sum(map(len, parts)) for parts in ([*before, *rest], after))
+    assert n_before == FrameSettings().count(20000)
+    assert n_before + n_lost + n_after == len(whole)
+    assert torch.isfinite(torch.cat(after)).all()
