@@ -20,7 +20,7 @@ LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, t
 PSEUDO_SNAPSHOTS, WIDENING = 8.0, 1.5  # of white noise among the quiet ones; of bands of frequencies
 MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 160, 80  # snapshots of a span that noise is learned from
 FRAMES_AT_ONCE = 8
-WINDOW_S, PREDICTED_S, LEARNED_S, N_TAPS = 0.004, 0.192, 0.384, 6  # of what is foretold by the last 12 ms
+WINDOW_S, PREDICTED_S, N_TAPS = 0.004, 0.192, 6  # of what is foretold by the last 12 ms
 PREDICTION_LOADING, LEAST = 0.03, 0.1
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
 REFRESH_S, REFRESH_SHARE = 5.0, 0.5  # when noise is learned anew by models that look at earlier sound only
@@ -121,18 +121,18 @@ def less_foretold(waveform, known):
     before = np.pad(spectra, ((0, 0), (N_TAPS, 0), (0, 0)))
     ends = [1 + -(-end // hop) for end in range(block + known["win_length"] % block, n_samples + 1, block)]
     ends = [end for end in ends if end <= n_samples // hop]
-    left = np.empty_like(spectra)
+    left, last = np.empty_like(spectra), 0
     for start, stop in itertools.pairwise([0, *ends, total]):
-        begin = max(0, min(start, stop - round(LEARNED_S * rate / hop)))
-        earlier = np.concatenate([before[:, begin + k : stop + k] for k in range(N_TAPS)], axis=2)
-        now = spectra[:, begin:stop]
+        earlier = np.concatenate([before[:, start + k : stop + k] for k in range(N_TAPS)], axis=2)
+        now = spectra[:, start:stop]
         power = (np.abs(now) ** 2).sum(axis=2)
         weight = 1 / np.maximum(power, np.maximum(LEAST * power.mean(axis=1, keepdims=True), 1e-30))
-        across = (earlier * weight[..., None]).conj().mT
-        matrix = across @ earlier
+        products = (earlier * weight[..., None]).conj().mT @ np.concatenate([earlier, now], axis=2)
+        matrix, wanted = np.split(products + last, [earlier.shape[2]], axis=2)
         mean = np.trace(matrix, axis1=1, axis2=2).real / matrix.shape[1]
-        matrix += (PREDICTION_LOADING * mean + 1e-20)[:, None, None] * np.eye(matrix.shape[1], dtype=np.float32)
-        left[:, start:stop] = (now - earlier @ np.linalg.solve(matrix, across @ now))[:, start - begin :]
+        loaded = matrix + (PREDICTION_LOADING * mean + 1e-20)[:, None, None] * np.eye(matrix.shape[1], dtype=np.float32)
+        left[:, start:stop] = now - earlier @ np.linalg.solve(loaded, wanted)
+        last = products
     halves = (np.fft.irfft(left.transpose(2, 1, 0), 2 * hop) * shape).reshape(n_mics, total, 2, hop)
     return (halves[:, 1:, 0] + halves[:, :-1, 1]).reshape(n_mics, -1)[:, :n_samples].astype(np.float32)
 

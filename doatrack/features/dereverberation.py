@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from doatrack.features.noise_statistics import gram, snapshot_power
+from doatrack.features.noise_statistics import snapshot_power
 
 __all__ = ["Dereverberator", "dereverberate"]
 
 _WINDOW_S = 0.004
-_BLOCK_S, _LEARNED_S = 0.192, 0.384
+_BLOCK_S = 0.192
 _N_TAPS = 6  # windows, from the one before on: reflections of the next 12 ms
 _LOADING = 0.03  # of the mean power of what is predicted from
 _LEAST = 0.1  # of a frequency's mean power: weaker moments count no more than this
@@ -19,8 +19,8 @@ def dereverberate(waveform: Tensor, sample_rate: int, first_block: int = 0) -> T
 
     A reflection repeats, some milliseconds later, what all microphones have heard; the direct sound brings what is new.
     In windows of 4 ms, in each frequency, the present is predicted from the six windows before of all microphones, and
-    what is left goes on. Each block of 0.19 s has a prediction of its own, so talkers may move. Where sound comes from
-    stays as it was: only earlier sound is subtracted.
+    what is left goes on. Each block of 0.19 s has a prediction of its own, learned from it and the one before, so
+    talkers may move. Where sound comes from stays as it was: only earlier sound is subtracted.
 
     Parameters
     ----------
@@ -37,9 +37,10 @@ def dereverberate(waveform: Tensor, sample_rate: int, first_block: int = 0) -> T
     Notes
     -----
     With x(t, f) the spectra of a window and a(t, f) those of the windows before, of all microphones, the prediction G
-    minimises the sum over the block of |x - G^H a|^2 / p, p being the mean power of the microphones, at least a tenth of
-    its mean. It is the weighted prediction error (WPE) with a delay of one window only. That takes the periods of a
-    voice away too, and makes it hoarse: what is left is for finding directions, not for listening.
+    minimises the sum over both blocks of |x - G^H a|^2 / p, p being the power of all microphones, at least a tenth of
+    its mean over a block. It is the weighted prediction error (WPE), which usually waits for tens of milliseconds, with
+    a delay of one window. That takes the periods of a voice away too, and leaves it hoarse: what comes out is for
+    finding directions, not for listening.
 
     References
     ----------
@@ -84,9 +85,7 @@ class Dereverberator:
 
     def __init__(self, sample_rate: int, first_block: int = 0) -> None:
         self._hop = max(2, round(_WINDOW_S * sample_rate / 2))
-        self._n_windows = max(1, round(_BLOCK_S * sample_rate / self._hop))  # of a block
-        self.block = self._hop * self._n_windows
-        self._n_learned = max(self._n_windows, round(_LEARNED_S * sample_rate / self._hop))
+        self.block = self._hop * max(1, round(_BLOCK_S * sample_rate / self._hop))
         # no block is shorter than the others, the first one may be longer
         self._first = self.block + first_block % self.block
         self._shape = torch.sin((torch.arange(2 * self._hop, dtype=torch.float64) + 0.5) * torch.pi / (2 * self._hop))
@@ -97,6 +96,7 @@ class Dereverberator:
         self._n_samples = self._n_done = 0  # taken so far, and windows done
         self._end = self._first  # of the block that is waited for, in samples
         self._heard: Tensor | None = None  # spectra of the last windows
+        self._products: Tensor | float = 0.0  # of the last block
         self._half: Tensor | None = None  # what overlaps with the next window
 
     @property
@@ -140,12 +140,13 @@ class Dereverberator:
         if self._heard is None:
             self._heard = new.new_zeros(len(new), _N_TAPS, len(samples))
         known = torch.cat([self._heard, new], dim=1)
-        # what is left at the end may be short, and learns from what was before it too
-        learned = min(max(count, self._n_learned), known.shape[1] - _N_TAPS)
-        spectra = known[:, -learned:]
-        earlier = _earlier(known[:, -learned - _N_TAPS : -1])
-        rest = spectra[:, -count:] - earlier[:, -count:] @ _prediction(spectra, earlier)
-        self._heard = known[:, -self._n_learned - _N_TAPS :]
+        self._heard = known[:, -_N_TAPS:]
+        # the windows before each one side by side, (n_freq, count, n_taps n_mics)
+        earlier = known[:, :-1].unfold(1, _N_TAPS, 1).transpose(2, 3).flatten(2)
+        products = _products(new, earlier)
+        # a block alone tells too little of so many microphones, and what is left at the end may be short
+        rest = new - earlier @ _prediction(products + self._products)
+        self._products = products
         halves = (torch.fft.irfft(rest.permute(2, 1, 0), 2 * hop) * shape).unflatten(2, (2, hop))
         before = halves.new_zeros(len(samples), hop) if self._half is None else self._half
         whole = torch.cat([before[:, None], halves[:, :-1, 1]], dim=1) + halves[:, :, 0]
@@ -156,22 +157,21 @@ class Dereverberator:
         return whole[:, skip:].flatten(1)
 
 
-def _earlier(spectra: Tensor) -> Tensor:
-    """Return the windows before each one side by side, (n_freq, n, n_taps n_mics), of (n_freq, n_taps - 1 + n, n_mics)."""
-    return spectra.unfold(1, _N_TAPS, 1).transpose(2, 3).flatten(2)
+def _products(spectra: Tensor, earlier: Tensor) -> Tensor:
+    """Return the sums over windows of a^* a^T and a^* x^T side by side, (n_freq, n_inputs, n_inputs + n_mics).
 
-
-def _prediction(spectra: Tensor, earlier: Tensor) -> Tensor:
-    """Return what takes earlier windows (n_freq, n, n_inputs) to these (n_freq, n, n_mics), by least squares.
-
-    Windows count by the inverse of their power.
+    Of spectra x (n_freq, n, n_mics) and earlier ones a (n_freq, n, n_inputs); windows count by the inverse of their
+    power.
     """
     power = snapshot_power(spectra)
     weight = 1 / torch.maximum(power, _LEAST * power.mean(dim=1, keepdim=True)).clamp_min(1e-30)
-    n_inputs = earlier.shape[2]
-    # sums of x x^H of both together: all products at once
-    products = gram(torch.cat([earlier, spectra], dim=2) * weight.sqrt()[..., None]).conj()
-    matrix, wanted = products[:, :n_inputs, :n_inputs].clone(), products[:, :n_inputs, n_inputs:]
+    return (earlier * weight[..., None]).mH @ torch.cat([earlier, spectra], dim=2)
+
+
+def _prediction(products: Tensor) -> Tensor:
+    """Return what takes earlier windows to the present, (n_freq, n_inputs, n_mics), by least squares."""
+    n_inputs = products.shape[1]
+    matrix, wanted = products[..., :n_inputs].clone(), products[..., n_inputs:]
     diagonal = matrix.diagonal(dim1=1, dim2=2)
     diagonal += _LOADING * diagonal.real.mean(dim=1, keepdim=True) + 1e-20
     return torch.cholesky_solve(wanted, torch.linalg.cholesky_ex(matrix).L)

@@ -54,8 +54,8 @@ class GCCFeatures:
     reverberation_delay_s, reverberation_decay_s : float
         From when on sound counts as reverberation, and the time constant of its decay, in seconds.
     dereverberation : bool, optional
-        Whether what the last 12 ms foretell is subtracted first (`dereverberate`), above all early reflections. None: not
-        if `causal`, since it more than doubles the work of a live frame.
+        Whether what the last 12 ms foretell, above all early reflections, is subtracted first (`dereverberate`). None:
+        yes, but not if `causal`, since with many microphones it is several times the work of a live frame.
     statistics_s : float
         Span of the recording from which floor and covariance are learned, in seconds.
     causal : bool

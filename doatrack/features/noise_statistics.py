@@ -9,7 +9,6 @@ from torch import Tensor
 from doatrack.features.parts import dots, is_plain, real_parts, upper_products
 
 __all__ = [
-    "gram",
     "lower_quantile",
     "noise_covariance",
     "quietest",
@@ -134,7 +133,7 @@ def noise_covariance(
     n_mics = spectra.shape[-1]
     power = snapshot_power(spectra) if power is None else power
     rows = _rows(spectra, quietest(power, quantile) if quiet is None else quiet)
-    covariance, count = gram(rows), rows.shape[1]
+    covariance, count = _gram(rows), rows.shape[1]
     level = _diagonal(covariance).mean(dim=-1)
     # digital silence has no direction
     heard = level > 1e-12 * count * (power.mean() / n_mics).clamp_min(1e-30)
@@ -163,15 +162,8 @@ def _rows(spectra: Tensor, places: Tensor) -> Tensor:
     return torch.from_numpy(table.take(rows.numpy(), axis=0))
 
 
-def gram(spectra: Tensor) -> Tensor:
-    """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics), of spectra (n_freq, n_snapshots, n_mics).
-
-    Examples
-    --------
-    >>> gram(torch.tensor([[[1.0, 1j]]]))
-    tensor([[[1.+0.j, 0.-1.j],
-             [0.+1.j, 1.+0.j]]])
-    """
+def _gram(spectra: Tensor) -> Tensor:
+    """Return the sums over snapshots of x x^H, (n_freq, n_mics, n_mics), of spectra (n_freq, n_snapshots, n_mics)."""
     parts = real_parts(spectra)
     products = upper_products(parts, parts)
     found = spectra.new_empty(len(spectra), spectra.shape[2], spectra.shape[2])
