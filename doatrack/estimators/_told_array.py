@@ -22,7 +22,13 @@ _N_DIRECTIONS = 1024
 _LAG_STEP = 0.366
 _SAME_M = 1e-4
 _FEATURES = GCCFeatures(
-    noise_quantile=0.3, loading=0.1, diffuse_factor=0.0, n_bands=1, reverberation_factor=1.0, reverberation_decay_s=0.05
+    noise_quantile=0.3,
+    loading=0.1,
+    diffuse_factor=0.0,
+    n_bands=1,
+    reverberation_factor=1.0,
+    reverberation_decay_s=0.05,
+    dereverberation=False,
 )
 """Nothing that trusts the positions before they are compared."""
 
