@@ -46,7 +46,7 @@ aligned = [truth_at_frames(scene.truth, track.times) for scene, track in zip(uns
 doa_true, active = (np.concatenate(column) for column in zip(*aligned, strict=True))
 doa_pred = np.concatenate([track.doa for track in tracks])
 angle = np.concatenate([track.credible_angle for track in tracks])
-middle = np.median(angle[active])
-for name, chosen in (("surest", angle <= middle), ("least sure", angle > middle)):
-    error = mean_angular_error_deg(doa_true, doa_pred, active & chosen)
+by_size = np.flatnonzero(active)[np.argsort(angle[active], kind="stable")]
+for name, chosen in zip(("surest", "least sure"), np.array_split(by_size, 2), strict=True):
+    error = mean_angular_error_deg(doa_true[chosen], doa_pred[chosen])
     print(f"{name} half: mean error {error:.1f} degrees")

@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="f084872acc68a94b7395acb9493dbf52cbebf207dc5b3144f0a56f4624fc0dca",
+        sha256="9c9cd281bb5876e43d472bd3782f478c96dbd957062422b086446a2489f628ba",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
