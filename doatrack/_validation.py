@@ -200,7 +200,7 @@ def check_unit_vectors(name: str, value: object, *, tolerance: float = 1e-3) -> 
 
 
 def check_waveform(
-    waveform: object, n_mics: int | None = None, *, name: str = "waveform", whole: bool = True, copy: bool = False
+    waveform: object, n_mics: int | None = None, *, name: str = "waveform", whole: bool = True
 ) -> NDArray[np.float32]:
     """Return one recording as float32 `(n_mics, n_samples)`.
 
@@ -217,8 +217,6 @@ def check_waveform(
         How messages call the recording ("recording 3").
     whole : bool
         Whether it is a whole recording; from a part of one, the range of 64-bit integers cannot be told.
-    copy : bool
-        Whether the array must be another one than was given.
 
     Raises
     ------
@@ -246,8 +244,6 @@ def check_waveform(
     _check_channels(name, array.shape, n_mics)
     if array.dtype.kind in "iu":
         array = _scale_integers(name, array, whole=whole)
-    elif copy and array.dtype == np.float32:
-        array = array.copy()  # first: it is near the processor then, and in order
     # of NaN both are NaN
     peak = max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
     if not math.isfinite(peak):

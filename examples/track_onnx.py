@@ -119,14 +119,17 @@ def less_foretold(waveform, known):
     padded = np.pad(waveform, ((0, 0), (hop, total * hop - n_samples)))
     spectra = np.fft.rfft(cut(padded, 2 * hop, hop) * shape).transpose(2, 1, 0)
     before = np.pad(spectra, ((0, 0), (N_TAPS, 0), (0, 0)))
-    ends = [1 + -(-end // hop) for end in range(block + known["win_length"] % block, n_samples + 1, block)]
+    first = known["win_length"] % block or block
+    first += block if known["win_length"] > block else 0
+    ends = [1 + -(-end // hop) for end in range(first, n_samples + 1, block)]
     ends = [end for end in ends if end <= n_samples // hop]
     left, last = np.empty_like(spectra), 0
     for start, stop in itertools.pairwise([0, *ends, total]):
         earlier = np.concatenate([before[:, start + k : stop + k] for k in range(N_TAPS)], axis=2)
         now = spectra[:, start:stop]
-        power = (np.abs(now) ** 2).sum(axis=2)
-        weight = 1 / np.maximum(power, np.maximum(LEAST * power.mean(axis=1, keepdims=True), 1e-30))
+        power = (np.abs(before[:, start : stop + N_TAPS]) ** 2).sum(axis=2)
+        least = np.maximum(LEAST * power.mean(axis=1, keepdims=True), 1e-30)
+        weight = 1 / np.maximum(power[:, N_TAPS:], least)
         products = (earlier * weight[..., None]).conj().mT @ np.concatenate([earlier, now], axis=2)
         matrix, wanted = np.split(products + last, [earlier.shape[2]], axis=2)
         mean = np.trace(matrix, axis1=1, axis2=2).real / matrix.shape[1]

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from doatrack._validation import check_int
+from doatrack.exceptions import InvalidInputError
 from doatrack.features.noise_statistics import snapshot_power
 
 __all__ = ["Dereverberator", "dereverberate"]
@@ -34,6 +36,11 @@ def dereverberate(waveform: Tensor, sample_rate: int, first_block: int = 0) -> T
     -------
     Tensor of shape (n_mics, n_samples)
 
+    Raises
+    ------
+    InvalidInputError
+        If the waveform is no tensor of real floating-point numbers of two axes.
+
     Notes
     -----
     With x(t, f) the spectra of a window and a(t, f) those of the windows before, of all microphones, the prediction G
@@ -55,6 +62,13 @@ def dereverberate(waveform: Tensor, sample_rate: int, first_block: int = 0) -> T
     >>> bool((left - sound).square().mean() < 0.5 * (reflected - sound).square().mean())
     True
     """
+    if not isinstance(waveform, Tensor) or waveform.ndim != 2 or waveform.dtype not in (torch.float32, torch.float64):
+        given = f"shape {tuple(waveform.shape)}, {waveform.dtype}" if isinstance(waveform, Tensor) else type(waveform)
+        raise InvalidInputError(
+            f"waveform must be a torch tensor (n_mics, n_samples) in single or double precision, got {given}. "
+            "Convert it: torch.from_numpy(samples).float()."
+        )
+    check_int("sample_rate", sample_rate, 1)
     stream = Dereverberator(sample_rate, first_block)
     return torch.cat([stream.push(waveform), stream.finish()], dim=1)
 
@@ -86,8 +100,10 @@ class Dereverberator:
     def __init__(self, sample_rate: int, first_block: int = 0) -> None:
         self._hop = max(2, round(_WINDOW_S * sample_rate / 2))
         self.block = self._hop * max(1, round(_BLOCK_S * sample_rate / self._hop))
-        # no block is shorter than the others, the first one may be longer
-        self._first = self.block + first_block % self.block
+        # a first block that is too short learns little: where there may be a longer one it is that
+        self._first = first_block % self.block or self.block
+        if first_block > self.block:
+            self._first += self.block
         self._shape = torch.sin((torch.arange(2 * self._hop, dtype=torch.float64) + 0.5) * torch.pi / (2 * self._hop))
         self._start()
 
@@ -109,8 +125,9 @@ class Dereverberator:
         if not self._n_samples:
             # the first window begins before the first sample
             self._parts = [samples.new_zeros(len(samples), self._hop)]
-        # they may be a view of memory that is used again
-        self._parts.append(samples.clone())
+        if samples.shape[1]:
+            # they may be a view of memory that is used again
+            self._parts.append(samples.clone())
         self._n_samples += samples.shape[1]
         known = [samples[:, :0]]
         while self._n_samples // self._hop >= (n_windows := 1 + -(-self._end // self._hop)):
@@ -143,7 +160,7 @@ class Dereverberator:
         self._heard = known[:, -_N_TAPS:]
         # the windows before each one side by side, (n_freq, count, n_taps n_mics)
         earlier = known[:, :-1].unfold(1, _N_TAPS, 1).transpose(2, 3).flatten(2)
-        products = _products(new, earlier)
+        products = _products(known, earlier)
         # a block alone tells too little of so many microphones, and what is left at the end may be short
         rest = new - earlier @ _prediction(products + self._products)
         self._products = products
@@ -160,12 +177,13 @@ class Dereverberator:
 def _products(spectra: Tensor, earlier: Tensor) -> Tensor:
     """Return the sums over windows of a^* a^T and a^* x^T side by side, (n_freq, n_inputs, n_inputs + n_mics).
 
-    Of spectra x (n_freq, n, n_mics) and earlier ones a (n_freq, n, n_inputs); windows count by the inverse of their
-    power.
+    Of spectra x (n_freq, n_taps + n, n_mics), which begin with those before the first window, and earlier ones a
+    (n_freq, n, n_inputs); windows count by the inverse of their power.
     """
     power = snapshot_power(spectra)
-    weight = 1 / torch.maximum(power, _LEAST * power.mean(dim=1, keepdim=True)).clamp_min(1e-30)
-    return (earlier * weight[..., None]).mH @ torch.cat([earlier, spectra], dim=2)
+    # the mean is that of all, since in silence after loud sound nothing else would bound the weights
+    weight = 1 / torch.maximum(power[:, _N_TAPS:], _LEAST * power.mean(dim=1, keepdim=True)).clamp_min(1e-30)
+    return (earlier * weight[..., None]).mH @ torch.cat([earlier, spectra[:, _N_TAPS:]], dim=2)
 
 
 def _prediction(products: Tensor) -> Tensor:

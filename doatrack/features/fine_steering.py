@@ -37,7 +37,7 @@ class FineSteering:
 
     Notes
     -----
-    For 66 pairs, 35 lags and 2048 directions 135 000 values are added up, after four small products, where the whole
+    For 66 pairs, 35 lags and 2048 directions 135 000 values are added up, after eight small products, where the whole
     matrix has 4.7 million entries. Lines between the same lags would take 16 per cent off the highest
     frequencies half-way between two of them, the cubic 4.
 

@@ -55,7 +55,7 @@ class GCCFeatures:
         From when on sound counts as reverberation, and the time constant of its decay, in seconds.
     dereverberation : bool, optional
         Whether what the last 12 ms foretell, above all early reflections, is subtracted first (`dereverberate`). None:
-        yes, but not if `causal`, since with 12 microphones it is nearly three times the work of a live frame.
+        yes, but not if `causal`, since with 12 microphones a live frame takes three times as long.
     statistics_s : float
         Span of the recording from which floor and covariance are learned, in seconds.
     causal : bool

@@ -269,7 +269,9 @@ def root_weights(power: Tensor, floor: Tensor, expected: Tensor, boost: float = 
     heard = power.numpy()
     root = heard - expected.numpy()
     root -= floor.numpy()
-    root /= heard
+    # next to no power is far below what was expected
+    with np.errstate(over="ignore"):
+        root /= heard
     np.maximum(root, _LEAST_WEIGHT, out=root)
     root /= heard
     root *= boost

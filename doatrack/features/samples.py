@@ -48,6 +48,8 @@ class SampleBuffer:
     def push(self, samples: ArrayLike) -> None:
         """Append copies of samples (n_mics, n_samples)."""
         new = np.asarray(samples)
+        if not new.shape[1]:
+            return
         first = self.n_samples - self._begin
         if self._memory is None or first + new.shape[1] > self._memory.shape[1]:
             first = self._make_room(new)

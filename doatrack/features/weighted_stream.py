@@ -148,6 +148,10 @@ class WeightedStream(FeatureStream):
 
     def _restart(self) -> None:
         self._start = self.n_frames * self._frames.hop_length
+        if self._dereverberator is not None:
+            # its blocks end with frames again
+            first_end = self._start + self._frames.win_length - self._samples.n_samples
+            self._dereverberator = Dereverberator(self._frames.sample_rate, first_end)
         self._spectra, self._echo = _Waiting(), None
 
     def _measure(self) -> None:

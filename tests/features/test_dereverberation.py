@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doatrack import MicArray
+from doatrack.exceptions import InvalidInputError
 from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures, dereverberate
 from doatrack.features.dereverberation import Dereverberator
 
@@ -119,19 +120,30 @@ def test_it_is_the_default_of_weighted_features_unless_causal():
 
 
 @pytest.mark.parametrize(
-    ("frames", "ahead"), [(FrameSettings(), 63), (FrameSettings(win_length=1024, hop_length=768), 63 + 3072)]
+    ("frames", "ahead"),
+    [
+        (FrameSettings(), 63),
+        (FrameSettings(win_length=1024), 63),
+        (FrameSettings(win_length=1024, hop_length=768), 63 + 3072),
+    ],
 )
-def test_frames_wait_as_long_as_is_said(frames, ahead):
-    """With the default frames, whose ends are ends of blocks, only for the windows that reach beyond."""
+@pytest.mark.parametrize("gap", [None, 1, 100, 6144])
+def test_frames_wait_as_long_as_is_said(frames, ahead, gap):
+    """With a hop of a block, so that frames end where blocks do, only for the windows that reach beyond."""
     features = GCCFeatures(causal=True, dereverberation=True)
     stream = GCCExtractor(ARRAY, frames, lag_step=0.5, features=features).stream()
     assert stream.look_ahead_samples == ahead
     sound = noise(20000, n_mics=4).numpy()
-    known = 0
+    known = lost = now = 0
+    if gap is not None:
+        known = sum(map(len, stream.push(sound[:, :7000])))
+        rest, n_lost = stream.gap(gap)
+        known = lost = known + sum(map(len, rest)) + n_lost
+        now = 7000 + gap
     for start in range(0, sound.shape[1], 100):
         known += sum(len(part) for part in stream.push(sound[:, start : start + 100]))
-        whole = frames.count(max(0, start + 100 - ahead))
-        assert whole <= known <= frames.count(start + 100)
+        now += 100
+        assert frames.count(max(0, now - ahead)) <= known <= max(lost, frames.count(now))
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -151,3 +163,37 @@ def test_features_in_blocks_and_after_a_gap_are_those_of_one_block(causal):
     assert n_before == FrameSettings().count(20000)
     assert n_before + n_lost + n_after == len(whole)
     assert torch.isfinite(torch.cat(after)).all()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("first", [0, 100, 20000])
+def test_gaps_may_follow_each_other_and_end_a_stream(causal, first):
+    features = GCCFeatures(causal=causal, dereverberation=True)
+    stream = GCCExtractor(ARRAY, FrameSettings(), lag_step=0.5, features=features).stream()
+    sound = noise(first, n_mics=4).numpy()
+    known = sum(map(len, stream.push(sound))) if first else 0
+    for n_samples in (100, 5000):
+        rest, n_lost = stream.gap(n_samples)
+        known += sum(map(len, rest)) + n_lost
+    after = stream.push(noise(12000, n_mics=4, seed=1).numpy())
+    rest, n_lost = stream.gap(100)
+    known += sum(map(len, [*after, *rest, *stream.finish()])) + n_lost
+    # as many frames as begin before the end of the last gap
+    assert known == -(-(first + 5100 + 12000 + 100) // 3072)
+
+
+@pytest.mark.parametrize("n_mics", [2, 12])
+def test_silence_after_sound_as_loud_as_sixteen_bits_leaves_numbers(n_mics):
+    sound = 30000 * noise(40000, n_mics)
+    sound[:, 4096:13000] = 0
+    left = dereverberate(sound, RATE, 4096)
+    assert torch.isfinite(left).all()
+    # and what comes after it is taken for what it is
+    later = dereverberate(sound[:, 20000:], RATE)
+    assert left[:, 30000:].std() == pytest.approx(float(later[:, 10000:].std()), rel=0.2)
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(2, 100, dtype=torch.int16), torch.zeros(100), np.zeros((2, 100))])
+def test_what_is_no_waveform_is_refused(wrong):
+    with pytest.raises(InvalidInputError, match=r"waveform must be a torch tensor \(n_mics, n_samples\) in single"):
+        dereverberate(wrong, RATE)
