@@ -30,6 +30,7 @@ from joblib import Parallel, delayed
 from doatrack import DML, MUSIC, SRPPHAT, MicArray, PhysicsVAETracker, load
 from doatrack.datasets import SpeechFolder
 from doatrack.exceptions import ArrayMismatchWarning
+from doatrack.features import GCCFeatures
 from doatrack.metrics import angular_error, paired_bootstrap, truth_at_frames
 
 SMOOTHINGS = (None, "filter", "smoother")
@@ -42,7 +43,14 @@ CLASSICAL: dict[str, Callable[[], Any]] = {
     "SRP-PHAT, whitened": lambda: SRPPHAT(features="whitened"),
     "SRP-PHAT, whitened, causal": lambda: SRPPHAT(features="whitened", causal=True),
 }
-SHIPPED = {"shipped tracker": False, "shipped tracker, causal": True}
+SHIPPED: dict[str, dict[str, Any]] = {
+    "shipped tracker": {},
+    "shipped tracker, causal": {"causal": True},
+    "shipped tracker, causal, dereverberation": {
+        "causal": True,
+        "features": GCCFeatures(dereverberation=True),
+    },
+}
 ForArray = Callable[[MicArray], Any]
 
 
@@ -109,8 +117,8 @@ def _methods(models: Sequence[str]) -> dict[str, ForArray]:
     for item in models:
         name, _, file = item.partition("=")
         methods[name] = _moved(load(file))
-    for name, causal in SHIPPED.items():
-        methods[name] = _moved(PhysicsVAETracker.from_pretrained().set_params(causal=causal))
+    for name, settings in SHIPPED.items():
+        methods[name] = _moved(PhysicsVAETracker.from_pretrained().set_params(**settings))
     return methods
 
 
