@@ -15,6 +15,7 @@ _MINIMUM_BIAS = 1.7  # a windowed minimum of smoothed noise power lies this fact
 _FLOOR_BLOCKS = round(_FLOOR_WINDOW_S / ACTIVITY_BLOCK_S)
 _AROUND = (_FLOOR_BLOCKS // 2, _FLOOR_BLOCKS - _FLOOR_BLOCKS // 2 - 1)
 _FORGET = 10 ** (-0.05 * ACTIVITY_BLOCK_S)
+_MOST_AT_ONCE = 1 << 14  # blocks, nine minutes
 """Of the loudest block, per block: 0.5 dB a second, so that one knock does not make a day's stream deaf."""
 _THRESHOLD = 0.5  # mean log-likelihood ratio per band (nats)
 _Reduction = Callable[[NDArray[np.float64], int], NDArray[np.float64]]
@@ -104,6 +105,10 @@ class SoundRatio:
 
     def _levels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the power of the loudest block of each band so far, slowly forgotten."""
+        if len(values) > _MOST_AT_ONCE:
+            # what is very old would weigh more than numbers can
+            starts = range(0, len(values), _MOST_AT_ONCE)
+            return np.concatenate([self._levels(values[start : start + _MOST_AT_ONCE]) for start in starts])
         if len(values) == 0:
             return values
         before = values[:1] if self._level is None else self._level

@@ -2,6 +2,7 @@ import numpy as np
 import torch
 
 from doatrack.features import activity_at_frames, band_power, sound_activity
+from doatrack.features.sound_detector import SoundRatio
 
 RATE = 16000
 
@@ -56,3 +57,13 @@ def test_frames_take_the_share_of_blocks_around_their_centre():
     frames = activity_at_frames(blocks, 9, 4096, 3072, RATE)
     times = (np.arange(9) * 3072 + 2048) / RATE
     assert np.array_equal(frames, times > 0.992)
+
+
+def test_hours_of_blocks_at_once_are_as_those_that_come_bit_by_bit():
+    """What is slowly forgotten is counted backwards, up to an age that numbers can hold."""
+    generator = torch.Generator().manual_seed(0)
+    power = torch.rand(210_000, 24, generator=generator) * torch.logspace(0, -12, 210_000)[:, None]
+    whole, parts = SoundRatio(causal=True), SoundRatio(causal=True)
+    one = whole.push(power)
+    other = np.concatenate([parts.push(part) for part in power.split(5000)])
+    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
