@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from doatrack import SRPPHAT, MicArray, PhysicsVAETracker
 from doatrack.exceptions import LookAheadWarning
+from doatrack.features import GCCFeatures
 
 CHUNK = 1536  # samples of a live stream at a time: half a hop
 RATE = 16000
@@ -26,12 +27,22 @@ def measure_live(args: argparse.Namespace) -> list[Row]:
     array, signal = shipped.array_, noise(shipped.array_.n_mics, 1.0 if args.quick else 20.0)
     trackers: dict[str, Any] = {
         "PhysicsVAETracker, shipped, causal": shipped,
+        "PhysicsVAETracker, shipped, causal, dereverberation": PhysicsVAETracker.from_pretrained().set_params(
+            causal=True, features=GCCFeatures(dereverberation=True)
+        ),
         "SRPPHAT, causal": untrained(SRPPHAT(causal=True), array),
         'SRPPHAT, features "whitened", causal': untrained(SRPPHAT(features="whitened", causal=True), array),
         "PhysicsVAETracker.paper, causal": untrained(PhysicsVAETracker.paper().set_params(causal=True), array),
     }
+    few = MicArray.from_preset("tetrahedron_4")
+    for name, chosen in (("", None), (", dereverberation", True)):
+        features = GCCFeatures(causal=True, dereverberation=chosen)
+        trackers[f'4 microphones: SRPPHAT, "whitened", causal{name}'] = untrained(SRPPHAT(features=features), few)
     repeats = 1 if args.quick else max(3, args.repeats)
-    return [{"method": name, **_streamed(tracker, signal, repeats)} for name, tracker in trackers.items()]
+    return [
+        {"method": name, **_streamed(tracker, signal[: tracker.array_.n_mics], repeats)}
+        for name, tracker in trackers.items()
+    ]
 
 
 def _streamed(tracker: Any, signal: NDArray[np.float32], repeats: int) -> Row:

@@ -189,7 +189,7 @@ def _text(args: argparse.Namespace, figures: dict[str, Any]) -> str:
         _simulation_table(figures["simulation"]),
         "**Networks**, 20 s of 12 microphones: processor seconds per second, features included",
         _networks_table(figures["networks"]),
-        f"**Live stream**, 20 s of 12 microphones in chunks of {CHUNK} samples, filter included",
+        f"**Live stream**, 20 s of 12 microphones (unless said) in chunks of {CHUNK} samples, filter included",
         live_table(figures["live"]),
         "**Threads**: SRPPHAT from the waveform, 20 s of 12 microphones; waiting threads count as processor time",
         threads_table(figures["threads"]),
