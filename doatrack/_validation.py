@@ -255,6 +255,7 @@ def check_waveform(
             f"{name} has samples up to {peak:.3g}, beyond what can be processed in single precision. "
             "Scale it so that full scale is 1."
         )
+    # a part is copied to its place anyway, in whatever order it comes
     return np.ascontiguousarray(array, dtype=np.float32) if whole else np.asarray(array, dtype=np.float32)
 
 

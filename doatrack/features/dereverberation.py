@@ -45,9 +45,9 @@ def dereverberate(waveform: Tensor, sample_rate: int, first_block: int = 0) -> T
     -----
     With x(t, f) the spectra of a window and a(t, f) those of the windows before, of all microphones, the prediction G
     minimises the sum over both blocks of |x - G^H a|^2 / p, p being the power of all microphones, at least a tenth of
-    its mean over a block. It is the weighted prediction error (WPE), which usually waits for tens of milliseconds, with
-    a delay of one window. That takes the periods of a voice away too, and leaves it hoarse: what comes out is for
-    finding directions, not for listening.
+    its mean over a block and what that is predicted from. It is the weighted prediction error (WPE), which usually
+    waits for tens of milliseconds, with a delay of one window. That takes the periods of a voice away too, and leaves
+    it hoarse: what comes out is for finding directions, not for listening.
 
     References
     ----------

@@ -38,6 +38,12 @@ def test_as_many_samples_come_out_as_went_in(n_samples):
     assert dereverberate(noise(n_samples), RATE).shape == (3, n_samples)
 
 
+def test_a_prediction_is_learned_from_two_blocks():
+    """Nothing foretells noise: of 72 numbers learned from one block of 96 windows alone more would be taken away."""
+    left = dereverberate(noise(40000, n_mics=12), RATE)[:, 8000:]
+    assert 0.6 < left.std() < 1.0
+
+
 def test_a_stream_can_be_used_again():
     stream = Dereverberator(RATE)
     for seed in (0, 1):
