@@ -9,7 +9,7 @@ from torch import Tensor
 from doatrack.features.gcc_features import GCCFeatures
 from doatrack.features.noise_statistics import (
     lower_quantile,
-    noise_covariance,
+    quiet_covariance,
     quietest,
     rise_above,
     snapshot_power,
@@ -33,6 +33,7 @@ class NoiseModel:
     Parameters
     ----------
     whitening : Tensor of shape (n_freq, n_mics, n_mics), complex
+        Of each frequency, or of each few neighbouring ones.
     floor : Tensor of shape (n_freq,)
         Power of the whitened noise.
     real_whitening : Tensor of shape (n_freq, 2 n_mics, 2 n_mics), optional
@@ -54,7 +55,12 @@ class NoiseModel:
 
 
 def learn_noise(
-    spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Tensor | None = None, every: int = 1
+    spectra: Tensor,
+    settings: GCCFeatures,
+    diffuse: Tensor,
+    power: Tensor | None = None,
+    every: int = 1,
+    alike: int = 1,
 ) -> NoiseModel:
     """Return the noise model of snapshots, in any order.
 
@@ -63,12 +69,14 @@ def learn_noise(
     spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
     settings : GCCFeatures
         With the weighting "snr" or "whitened".
-    diffuse : Tensor of shape (n_freq, n_mics, n_mics)
+    diffuse : Tensor of shape (n_freq / alike, n_mics, n_mics)
         Coherence of sound from everywhere.
     power : Tensor of shape (n_freq, n_snapshots), optional
         `snapshot_power` of them, where it is known already.
     every : int
         How many snapshots each of these stands for.
+    alike : int
+        So many neighbouring frequencies have the same noise, and the model one row for them. A divisor of n_freq.
 
     Examples
     --------
@@ -77,7 +85,7 @@ def learn_noise(
     torch.Size([2, 3, 3])
     """
     n_freq, n_snapshots, _ = spectra.shape
-    at_once = max(1, _AT_ONCE // n_snapshots)
+    at_once = alike * max(1, _AT_ONCE // (alike * n_snapshots))
     if power is None:
         power = torch.cat([snapshot_power(part) for part in spectra.split(at_once)])
     # gaps of digital silence were not recorded, and tell nothing of the noise between them
@@ -85,17 +93,21 @@ def learn_noise(
     if heard.any() and not heard.all():
         spectra, power = spectra[:, heard], power[:, heard]
     if at_once >= n_freq:
-        return _learned(spectra, settings, diffuse, power, every)
-    groups = (part.split(at_once) for part in (spectra, power, diffuse))
-    parts = [_learned(some, settings, field, level, every) for some, level, field in zip(*groups, strict=True)]
+        return _learned(spectra, settings, diffuse, power, every, alike)
+    groups = spectra.split(at_once), power.split(at_once), diffuse.split(at_once // alike)
+    parts = [_learned(some, settings, field, level, every, alike) for some, level, field in zip(*groups, strict=True)]
     columns: Any = zip(*((part.whitening, part.floor, part.real_whitening) for part in parts), strict=True)
     return NoiseModel(*(torch.cat(column) for column in columns))
 
 
-def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Tensor, every: int) -> NoiseModel:
+def _learned(
+    spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Tensor, every: int, alike: int
+) -> NoiseModel:
+    n_rows, n_snapshots = len(spectra) // alike, alike * spectra.shape[1]
+    power = power.reshape(n_rows, n_snapshots)
     if settings.weighting == "whitened":
         quiet = quietest(power, settings.noise_quantile)
-        covariance = noise_covariance(spectra, settings.noise_quantile, power, every, quiet)
+        covariance = quiet_covariance(spectra, power, quiet, every, alike)
         if settings.diffuse_factor > 0:
             # what rises above the noise comes back from everywhere
             level = settings.diffuse_factor * rise_above(power, quiet)
@@ -103,12 +115,12 @@ def _learned(spectra: Tensor, settings: GCCFeatures, diffuse: Tensor, power: Ten
             share = (level / (1 + level))[:, None, None]
             torch.view_as_real(covariance)[..., 0].addcmul_(diffuse.to(level.device), share)
         whitening = whitening_matrix(covariance, settings.loading)
-        some = spectra[:, :: -(-spectra.shape[1] // _MOST_FOR_FLOOR)].contiguous()
-        heard, real_whitening = real_parts(some), real_product(whitening)
+        some = spectra[:, :: -(-n_snapshots // _MOST_FOR_FLOOR)].reshape(n_rows, -1, spectra.shape[2])
+        heard, real_whitening = real_parts(some.contiguous()), real_product(whitening)
         power = whitened_power(heard, products(heard, real_whitening))
     else:
         unit = torch.eye(spectra.shape[2], dtype=spectra.dtype, device=spectra.device)
-        whitening = unit.expand(len(spectra), -1, -1)
+        whitening = unit.expand(n_rows, -1, -1)
         real_whitening = real_product(whitening)
     return NoiseModel(whitening, lower_quantile(power, settings.floor_quantile), real_whitening)
 

@@ -11,6 +11,7 @@ from doatrack.features.parts import dots, is_plain, real_parts, upper_products
 __all__ = [
     "lower_quantile",
     "noise_covariance",
+    "quiet_covariance",
     "quietest",
     "reliability",
     "rise_above",
@@ -99,9 +100,7 @@ def quietest(power: Tensor, quantile: float) -> Tensor:
     return (index + power.shape[1] * torch.arange(len(power), device=power.device)[:, None]).flatten()
 
 
-def noise_covariance(
-    spectra: Tensor, quantile: float, power: Tensor | None = None, every: int = 1, quiet: Tensor | None = None
-) -> Tensor:
+def noise_covariance(spectra: Tensor, quantile: float, power: Tensor | None = None) -> Tensor:
     """Return the covariance of the quietest snapshots of each frequency, relative to white noise.
 
     Speech leaves every frequency again and again, a continuous interferer does not: what is left in a frequency's
@@ -114,10 +113,6 @@ def noise_covariance(
         Share of the snapshots that count as noise.
     power : Tensor of shape (n_freq, n_snapshots), optional
         `snapshot_power` of the spectra, where it is known already.
-    every : int
-        How many snapshots each of these stands for: the assumed white noise is as much less.
-    quiet : Tensor, optional
-        Which are the `quietest`, where that is known already.
 
     Returns
     -------
@@ -130,14 +125,40 @@ def noise_covariance(
     >>> bool((noise_covariance(quiet, 0.5)[0] - torch.eye(2)).abs().max() < 0.1)
     True
     """
-    n_mics = spectra.shape[-1]
     power = snapshot_power(spectra) if power is None else power
-    rows = _rows(spectra, quietest(power, quantile) if quiet is None else quiet)
+    return quiet_covariance(spectra, power, quietest(power, quantile))
+
+
+def quiet_covariance(spectra: Tensor, power: Tensor, quiet: Tensor, every: int = 1, alike: int = 1) -> Tensor:
+    """Return `noise_covariance` (n_freq / alike, n_mics, n_mics) of snapshots that are known to be quiet.
+
+    Parameters
+    ----------
+    spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
+    power : Tensor of shape (n_freq / alike, alike * n_snapshots)
+        `snapshot_power` of the spectra.
+    quiet : Tensor
+        Which are the `quietest` of this power.
+    every : int
+        How many snapshots each of these stands for: the assumed white noise is as much less.
+    alike : int
+        So many neighbouring frequencies have one covariance. What they add tells nearly the same, and the assumed white
+        noise counts as much as it would for one of them.
+
+    Examples
+    --------
+    >>> quiet = torch.randn(2, 4000, 2, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    >>> power = snapshot_power(quiet).view(1, -1)
+    >>> quiet_covariance(quiet, power, quietest(power, 0.5), alike=2).shape
+    torch.Size([1, 2, 2])
+    """
+    n_mics = spectra.shape[-1]
+    rows = _rows(spectra, quiet, alike)
     covariance, count = _gram(rows), rows.shape[1]
     level = _diagonal(covariance).mean(dim=-1)
     # digital silence has no direction
     heard = level > 1e-12 * count * (power.mean() / n_mics).clamp_min(1e-30)
-    share = heard * (count / (count + _PSEUDO_SNAPSHOTS / every))
+    share = heard * (count / (count + alike * _PSEUDO_SNAPSHOTS / every))
     covariance = times(covariance, share / level.clamp_min(1e-30))
     _diagonal(covariance).add_((1 - share)[:, None])
     return covariance
@@ -148,18 +169,20 @@ def _diagonal(matrices: Tensor) -> Tensor:
     return torch.view_as_real(matrices).diagonal(dim1=-3, dim2=-2)[:, 0]
 
 
-def _rows(spectra: Tensor, places: Tensor) -> Tensor:
-    """Return the snapshots (n_freq, n, n_mics) at places in the flattened frequencies and snapshots."""
+def _rows(spectra: Tensor, places: Tensor, alike: int) -> Tensor:
+    """Return the snapshots (n_freq / alike, n, n_mics) at places in the flattened frequencies and snapshots."""
     n_freq, n_snapshots, n_mics = spectra.shape
     if not is_plain(spectra):
-        return spectra.reshape(-1, n_mics).index_select(0, places).view(n_freq, -1, n_mics)
+        return spectra.reshape(-1, n_mics).index_select(0, places).view(n_freq // alike, -1, n_mics)
     # whole rows of one table are copied faster than elements; between frequencies it may have rows that do not count
     apart = spectra.stride(0) // n_mics if spectra.stride()[1:] == (n_mics, 1) else 0
     if apart < n_snapshots or spectra.stride(0) % n_mics:
         spectra, apart = spectra.contiguous(), n_snapshots
     table = spectra.as_strided((apart * (n_freq - 1) + n_snapshots, n_mics), (n_mics, 1)).numpy()
-    rows = places.view(n_freq, -1) + (apart - n_snapshots) * torch.arange(n_freq)[:, None]
-    return torch.from_numpy(table.take(rows.numpy(), axis=0))
+    rows = places.numpy().reshape(n_freq // alike, -1)
+    if apart > n_snapshots:
+        rows = rows + (apart - n_snapshots) * (rows // n_snapshots)
+    return torch.from_numpy(table.take(rows, axis=0))
 
 
 def _gram(spectra: Tensor) -> Tensor:

@@ -28,6 +28,9 @@ _MOST_TURNED = 0.06
 that turns none by more radians too much or too little at the longest lag."""
 _WIDENING = 1.5
 """Bands end at this power of equal steps."""
+_ALIKE = 2
+"""So many neighbouring frequencies have one causal noise model: half the work to learn it. With the Hann window they tell
+nearly the same, but four of them are too far apart for the reverberation of an interferer."""
 
 
 class WeightedGCC:
@@ -89,10 +92,12 @@ class WeightedGCC:
         self._reverberation, self._boost = factor, max(1.0, factor) ** 2
         self.n_columns = 2 * len(self._bands) * len(lags)
         middles = self._bins.start + (self._together - 1) / 2 + self._together * torch.arange(n_sums)
-        self._n_mics, self._n_pairs = array.n_mics, len(array.mic_pairs)
+        self._n_mics, self._n_pairs, self._n_sums = array.n_mics, len(array.mic_pairs), n_sums
         self._correlate = BandCorrelator(array.mic_pairs, array.n_mics, middles, self._bands, lags, self.length)
         positions = torch.as_tensor(array.positions)
+        self._alike = _alike(settings, self._together)
         frequency = torch.arange(self._bins.start, self._bins.stop, dtype=torch.float64) * rate / self.length
+        frequency = frequency.view(-1, self._alike).mean(dim=1)
         self._diffuse = diffuse_coherence(torch.cdist(positions, positions) / speed_of_sound, frequency).float()
         self._known: tuple[NoiseModel, Tensor, Tensor] | None = None  # the last noise model's denominators and floor
         step = self.hop / rate
@@ -129,7 +134,7 @@ class WeightedGCC:
 
     def learn(self, spectra: Tensor, power: Tensor | None = None, every: int = 1) -> NoiseModel:
         """Return the noise model of snapshots (n_freq, n_snapshots, n_mics): `learn_noise` for these settings."""
-        return learn_noise(spectra, self.settings, self._diffuse, power, every)
+        return learn_noise(spectra, self.settings, self._diffuse, power, every, self._alike)
 
     def __call__(
         self, spectra: Tensor, noise: NoiseModel, frames: list[tuple[int, int]], echo: Echo | None = None, keep: int = 0
@@ -140,6 +145,7 @@ class WeightedGCC:
         ----------
         spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
         noise : NoiseModel
+            Of each frequency, or of each few neighbouring ones.
         frames : list of (int, int)
             The first snapshot of each frame, and the one after its last.
         echo : Echo, optional
@@ -147,12 +153,14 @@ class WeightedGCC:
         keep : int
             The snapshot before which the echo that is returned ends.
         """
-        heard = real_parts(spectra)
+        n_freq, n_snapshots, _ = spectra.shape
+        heard = real_parts(spectra).reshape(len(noise.floor), -1, 2 * self._n_mics)
         white = products(heard, noise.real_whitening)
-        power = whitened_power(heard, white)
+        power = whitened_power(heard, white).view(n_freq, n_snapshots)
         before = Echo.silence(power, self._delay, self._decay) if echo is None else echo
         expected, after = before.then(power, keep)
         denominators, floor = self._of_noise(noise)
+        white = white.view(n_freq, n_snapshots, -1)
         # in both factors of a product
         white *= root_weights(power, floor, self._reverberation * expected, self._boost)[..., None]
         found = white.new_empty(len(frames), self._n_pairs, self.n_columns)
@@ -172,13 +180,14 @@ class WeightedGCC:
     def _of_noise(self, noise: NoiseModel) -> tuple[Tensor, Tensor]:
         """Return what steers to the mean of a^H Q a in each band (n_pairs, n_bands n_lags), and the floor."""
         if self._known is None or self._known[0] is not noise:
-            sums = noise.real_whitening.unflatten(0, (-1, self._together)).sum(dim=1)
+            sums = noise.real_whitening.unflatten(0, (self._n_sums, -1)).mean(dim=1)
             found = sums.new_empty(self._n_pairs, self.n_columns // 2)
             # each entry of Q stands there twice
-            self._correlate(sums, found, 1 / (2 * self._together * self._n_mics))
+            self._correlate(sums, found, 1 / (2 * self._n_mics))
             for column, band in zip(found.chunk(len(self._bands), dim=1), self._bands, strict=True):
                 column /= band.stop - band.start
-            self._known = noise, found, self.settings.floor_factor * noise.floor[:, None]
+            floor = noise.floor.repeat_interleave(self._together * self._n_sums // len(noise.floor))
+            self._known = noise, found, self.settings.floor_factor * floor[:, None]
         return self._known[1:]
 
 
@@ -186,6 +195,12 @@ def _together(lags: Tensor, n_fft: int, n_freq: int) -> int:
     """Return how many neighbouring frequencies can be turned as one."""
     half = n_fft * _MOST_TURNED / (2 * math.pi * float(lags.abs().max().clamp_min(1e-9)))
     return max(1, min(_MOST_TOGETHER, n_freq, math.floor(2 * half + 1)))
+
+
+def _alike(settings: GCCFeatures, together: int) -> int:
+    """Return how many neighbouring frequencies have one noise model."""
+    shared = settings.causal and settings.weighting == "whitened" and together % _ALIKE == 0
+    return _ALIKE if shared else 1
 
 
 def _bands(n_sums: int, n_bands: int) -> list[slice]:
