@@ -23,7 +23,8 @@ FRAMES_AT_ONCE = 8
 WINDOW_S, PREDICTED_S, N_TAPS = 0.004, 0.192, 6  # of what is foretold by the last 12 ms
 PREDICTION_LOADING, LEAST = 0.03, 0.1
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
-REFRESH_S, REFRESH_SHARE = 5.0, 0.5  # when noise is learned anew by models that look at earlier sound only
+ALIKE = 2  # that have one noise model, where it is learned from earlier sound only
+REFRESH_S, REFRESH_SHARE = 5.0, 1.0  # when noise is learned anew by models that look at earlier sound only
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
 MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
 
@@ -156,7 +157,10 @@ def weighted(waveform, n_frames, known):
     bands = [slice(low, high) for low, high in itertools.pairwise(sorted(set(together * np.rint(edges).astype(int))))]
     place = np.array(known["mic_positions"])[known["channel_order"]]
     apart = np.linalg.norm(place[:, None] - place, axis=-1) / known["speed_of_sound"]
-    diffuse = np.sinc(2 * np.arange(length)[bins, None, None] * rate / length * apart)
+    shared = features["causal"] and features["weighting"] == "whitened" and together % ALIKE == 0
+    alike = ALIKE if shared else 1
+    middles = np.arange(length)[bins].reshape(-1, alike).mean(axis=1)
+    diffuse = np.sinc(2 * middles[:, None, None] * rate / length * apart)
     span = max(1, round(features["statistics_s"] * rate / hop))
     n_span = 1 + ((span - 1) * hop + known["win_length"] - length) // step
     frames = np.arange(n_frames + 1) * hop
@@ -169,7 +173,7 @@ def weighted(waveform, n_frames, known):
     echo, begin, parts = (np.zeros(len(spectra), np.float32), np.zeros((len(spectra), delay), np.float32)), 0, []
     for start, stop, learned in runs(n_frames, span, known):
         kept, every = history(end[learned], n_span, MOST_CAUSAL if features["causal"] else MOST)
-        whitening, floor = noise_of(spectra[:, kept], features, every, diffuse)
+        whitening, floor = noise_of(spectra[:, kept], features, every, diffuse, alike)
         below = quadratic(whitening, transform, bands, known)
         below /= np.repeat([band.stop - band.start for band in bands], transform.shape[1])
         for k in range(start, stop, at_once):
@@ -213,11 +217,16 @@ def runs(n_frames, span, known):
         start = stop
 
 
-def noise_of(spectra, features, every, diffuse):
-    """Return the whitening (n_freq, n_mics, n_mics) and floor (n_freq,) of snapshots (n_freq, n_snapshots, n_mics)."""
+def noise_of(spectra, features, every, diffuse, alike):
+    """Return the whitening (n_freq, n_mics, n_mics) and floor (n_freq,) of snapshots (n_freq, n_snapshots, n_mics).
+
+    So many neighbouring frequencies are alike: their snapshots count as those of one.
+    """
     heard = (spectra != 0).any(axis=(0, 2))
     if heard.any() and not heard.all():
         spectra = spectra[:, heard]
+    some = spectra[:, :: -(-alike * spectra.shape[1] // MOST_FOR_FLOOR)]
+    spectra, some = (part.reshape(len(part) // alike, -1, part.shape[2]) for part in (spectra, some))
     unit = np.eye(spectra.shape[2], dtype=np.complex64)
     whitening = np.broadcast_to(unit, (len(spectra), *unit.shape))
     if features["weighting"] == "whitened":
@@ -226,7 +235,7 @@ def noise_of(spectra, features, every, diffuse):
         chosen, count = spectra * quiet[..., None], quiet.sum(axis=1)[:, None, None]
         covariance = chosen.mT @ chosen.conj() / count
         level = np.trace(covariance, axis1=1, axis2=2).real[:, None, None] / len(unit)
-        share = np.where(level > 1e-12 * max(power.mean(), 1e-30), count / (count + PSEUDO_SNAPSHOTS / every), 0.0)
+        share = np.where(level > 1e-12 * max(power.mean(), 1e-30), count / (count + alike * PSEUDO_SNAPSHOTS / every), 0.0)
         covariance = share * covariance / np.maximum(level, 1e-30) + (1 - share) * unit
         # what rises above the noise comes back from everywhere
         least, mean = (power * quiet).sum(axis=1) / quiet.sum(axis=1), power.mean(axis=1)
@@ -235,9 +244,10 @@ def noise_of(spectra, features, every, diffuse):
         covariance = (covariance + reverberant * diffuse) / (1 + reverberant)
         inverse = np.linalg.inv((covariance + features["loading"] * unit).astype(np.complex64))
         whitening = inverse * (len(unit) / np.trace(inverse, axis1=1, axis2=2).real)[:, None, None]
-        spectra = spectra[:, :: -(-spectra.shape[1] // MOST_FOR_FLOOR)]
+        spectra = some
     power = whitened_power(spectra, spectra @ whitening.mT)
-    return whitening, np.quantile(power, features["floor_quantile"], axis=1).astype(np.float32)
+    floor = np.quantile(power, features["floor_quantile"], axis=1).astype(np.float32)
+    return np.repeat(whitening, alike, axis=0), np.repeat(floor, alike)
 
 
 def quadratic(matrices, transform, bands, known):

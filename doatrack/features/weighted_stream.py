@@ -18,7 +18,7 @@ from doatrack.features.weighted_gcc import WeightedGCC
 __all__ = ["WeightedStream"]
 
 _REFRESH_S = 5.0
-_REFRESH_SHARE = 0.5
+_REFRESH_SHARE = 1.0
 """When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
 sound; the first frames one by one."""
 _MOST, _MOST_CAUSAL = 640, 160
