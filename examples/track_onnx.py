@@ -225,7 +225,7 @@ def noise_of(spectra, features, every, diffuse, alike):
     heard = (spectra != 0).any(axis=(0, 2))
     if heard.any() and not heard.all():
         spectra = spectra[:, heard]
-    some = spectra[:, :: -(-alike * spectra.shape[1] // MOST_FOR_FLOOR)]
+    some = spectra[:, :: -(-alike * spectra.shape[1] // (MOST_FOR_FLOOR // alike))]
     spectra, some = (part.reshape(len(part) // alike, -1, part.shape[2]) for part in (spectra, some))
     unit = np.eye(spectra.shape[2], dtype=np.complex64)
     whitening = np.broadcast_to(unit, (len(spectra), *unit.shape))

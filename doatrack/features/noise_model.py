@@ -20,7 +20,7 @@ from doatrack.features.parts import dots, products, real_parts
 
 __all__ = ["NoiseModel", "learn_noise", "whitened_power"]
 
-_MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough
+_MOST_FOR_FLOOR = 80  # snapshots: a quantile of these is known well enough; with two alike frequencies of 40
 _AT_ONCE = 1 << 17
 """Snapshots of so many frequencies together are learned from at a time: of a long recording what is computed on the way
 stays small; in a stream all frequencies are one part."""
@@ -115,7 +115,7 @@ def _learned(
             share = (level / (1 + level))[:, None, None]
             torch.view_as_real(covariance)[..., 0].addcmul_(diffuse.to(level.device), share)
         whitening = whitening_matrix(covariance, settings.loading)
-        some = spectra[:, :: -(-n_snapshots // _MOST_FOR_FLOOR)].reshape(n_rows, -1, spectra.shape[2])
+        some = spectra[:, :: -(-n_snapshots // (_MOST_FOR_FLOOR // alike))].reshape(n_rows, -1, spectra.shape[2])
         heard, real_whitening = real_parts(some.contiguous()), real_product(whitening)
         power = whitened_power(heard, products(heard, real_whitening))
     else:

@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _LEAST_WEIGHT = 1e-20  # products with numbers next to 0 are slow
+_ENOUGH = 64  # quiet snapshots of one frequency
 _PSEUDO_SNAPSHOTS = 8.0  # of white noise, so that few quiet snapshots do not null the source itself
 
 
@@ -172,14 +173,17 @@ def _diagonal(matrices: Tensor) -> Tensor:
 def _rows(spectra: Tensor, places: Tensor, alike: int) -> Tensor:
     """Return the snapshots (n_freq / alike, n, n_mics) at places in the flattened frequencies and snapshots."""
     n_freq, n_snapshots, n_mics = spectra.shape
+    places = places.view(n_freq // alike, -1)
+    # of many, alternate ones tell as much of frequencies that are alike
+    places = places[:, :: min(alike, max(1, places.shape[1] // _ENOUGH))]
     if not is_plain(spectra):
-        return spectra.reshape(-1, n_mics).index_select(0, places).view(n_freq // alike, -1, n_mics)
+        return spectra.reshape(-1, n_mics)[places]
     # whole rows of one table are copied faster than elements; between frequencies it may have rows that do not count
     apart = spectra.stride(0) // n_mics if spectra.stride()[1:] == (n_mics, 1) else 0
     if apart < n_snapshots or spectra.stride(0) % n_mics:
         spectra, apart = spectra.contiguous(), n_snapshots
     table = spectra.as_strided((apart * (n_freq - 1) + n_snapshots, n_mics), (n_mics, 1)).numpy()
-    rows = places.numpy().reshape(n_freq // alike, -1)
+    rows = places.numpy()
     if apart > n_snapshots:
         rows = rows + (apart - n_snapshots) * (rows // n_snapshots)
     return torch.from_numpy(table.take(rows, axis=0))

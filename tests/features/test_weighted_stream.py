@@ -77,8 +77,8 @@ def test_frames_that_are_not_causal_learn_from_later_sound():
 
 
 def test_the_last_frame_of_causal_features_has_learned_what_the_span_holds():
-    """Learned with every frame at the start, the model of the last of a few frames is that of all of them."""
-    signal = torch.from_numpy(waveform(512 + 6 * 384))
+    """Learned with frame 5 too, the model of the last of five frames is that of all of them."""
+    signal = torch.from_numpy(waveform(512 + 4 * 384))
     # reverberation is told by the models of its time
     options = {"statistics_s": 5.0, "reverberation_factor": 0.0, "dereverberation": True}
     causal, whole = (extractor(flag, **options).gcc(signal) for flag in (True, False))
