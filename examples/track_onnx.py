@@ -23,8 +23,8 @@ FRAMES_AT_ONCE = 8
 WINDOW_S, PREDICTED_S, N_TAPS = 0.004, 0.192, 6  # of what is foretold by the last 12 ms
 PREDICTION_LOADING, LEAST = 0.03, 0.1
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
-ALIKE = 2  # that have one noise model, where it is learned from earlier sound only
-REFRESH_S, REFRESH_SHARE = 5.0, 1.0  # when noise is learned anew by models that look at earlier sound only
+ALIKE, ENOUGH = 2, 64  # that have one noise model, if causal; of twice so many quiet snapshots half are taken
+REFRESH_S, REFRESH_SHARE = 7.5, 1.0  # when noise is learned anew by models that look at earlier sound only
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
 MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
 
@@ -232,10 +232,15 @@ def noise_of(spectra, features, every, diffuse, alike):
     if features["weighting"] == "whitened":
         power = (np.abs(spectra) ** 2).mean(axis=2)
         quiet = power <= np.quantile(power, features["noise_quantile"], axis=1, keepdims=True).astype(np.float32)
-        chosen, count = spectra * quiet[..., None], quiet.sum(axis=1)[:, None, None]
+        # of many, alternate ones tell as much of frequencies that are alike
+        spacing = min(alike, max(1, quiet[0].sum() // ENOUGH))
+        counted = quiet & ((np.cumsum(quiet, axis=1) - 1) % spacing == 0)
+        chosen, count = spectra * counted[..., None], counted.sum(axis=1)[:, None, None]
         covariance = chosen.mT @ chosen.conj() / count
         level = np.trace(covariance, axis1=1, axis2=2).real[:, None, None] / len(unit)
-        share = np.where(level > 1e-12 * max(power.mean(), 1e-30), count / (count + alike * PSEUDO_SNAPSHOTS / every), 0.0)
+        share = np.where(
+            level > 1e-12 * max(power.mean(), 1e-30), count / (count + alike * PSEUDO_SNAPSHOTS / every), 0.0
+        )
         covariance = share * covariance / np.maximum(level, 1e-30) + (1 - share) * unit
         # what rises above the noise comes back from everywhere
         least, mean = (power * quiet).sum(axis=1) / quiet.sum(axis=1), power.mean(axis=1)

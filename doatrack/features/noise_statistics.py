@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 _LEAST_WEIGHT = 1e-20  # products with numbers next to 0 are slow
-_ENOUGH = 64  # quiet snapshots of one frequency
+_ENOUGH = 64  # quiet snapshots: of twice as many of alike frequencies every second one is taken
 _PSEUDO_SNAPSHOTS = 8.0  # of white noise, so that few quiet snapshots do not null the source itself
 
 

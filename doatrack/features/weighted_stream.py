@@ -17,10 +17,10 @@ from doatrack.features.weighted_gcc import WeightedGCC
 
 __all__ = ["WeightedStream"]
 
-_REFRESH_S = 5.0
+_REFRESH_S = 7.5
 _REFRESH_SHARE = 1.0
 """When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
-sound; the first frames one by one."""
+sound, as a share of what there was."""
 _MOST, _MOST_CAUSAL = 640, 160
 """Snapshots of a span that noise is learned from. They overlap by three quarters, and neighbours tell nearly the same;
 the causal model is learned again and again, and time counts."""

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from doatrack.features.noise_statistics import (
     lower_quantile,
     noise_covariance,
+    quiet_covariance,
+    quietest,
     reliability,
     root_weights,
     snapshot_power,
@@ -126,3 +128,32 @@ def test_root_weights_are_the_roots_of_reliability_over_power():
     found = root_weights(power, floor, expected, boost=3.0)
     assert torch.allclose(found.square(), weight, atol=1e-6)
     assert (found > 0).all()
+
+
+@pytest.mark.parametrize("n_snapshots", [20, 50])
+def test_frequencies_that_are_alike_have_the_covariance_of_one_of_them(n_snapshots):
+    """Two copies of a frequency tell no more than one, and the assumed white noise counts as much."""
+    spectra = complex_normal(3, n_snapshots, 4)
+    both = spectra.repeat_interleave(2, dim=0)
+    power = snapshot_power(both).view(3, -1)
+    found = quiet_covariance(both, power, quietest(power, 1.0), alike=2)
+    assert torch.allclose(found, noise_covariance(spectra, 1.0), atol=1e-5)
+
+
+def test_of_many_quiet_snapshots_of_alike_frequencies_alternate_ones_are_taken():
+    spectra = complex_normal(4, 64, 3)
+    power = snapshot_power(spectra).view(2, -1)
+    found = quiet_covariance(spectra, power, quietest(power, 1.0), alike=2)
+    few = spectra[:, ::2]
+    power = snapshot_power(few).view(2, -1)
+    assert torch.allclose(found, quiet_covariance(few, power, quietest(power, 1.0), alike=2), atol=1e-5)
+    assert not torch.allclose(found, noise_covariance(spectra, 1.0)[::2], atol=1e-3)
+
+
+def test_quiet_snapshots_are_found_in_a_part_of_a_longer_table():
+    table = complex_normal(4, 40, 3)
+    part = table[:, :25]
+    power = snapshot_power(part).view(2, -1)
+    places = quietest(power, 0.4)
+    found = quiet_covariance(part, power, places, alike=2)
+    assert torch.allclose(found, quiet_covariance(part.clone(), power, places, alike=2), atol=1e-6)

@@ -51,6 +51,26 @@ def weighted():
     return WeightedGCC(settings, FRAMES, LAGS, ARRAY)
 
 
+def test_one_model_for_two_frequencies_is_that_of_both(weighted):
+    spectra = weighted.spectra(torch.randn(5, 3584, generator=torch.Generator().manual_seed(0)))
+    half = len(spectra) // 2
+    noise = NoiseModel(random_whitening(half, 1), torch.rand(half))
+    both = NoiseModel(noise.whitening.repeat_interleave(2, dim=0), noise.floor.repeat_interleave(2))
+    found, expected = (weighted(spectra, model, frame_ranges(weighted, 2))[0] for model in (noise, both))
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("weighting", "causal", "alike"), [("whitened", True, 2), ("whitened", False, 1), ("snr", True, 1)]
+)
+def test_two_frequencies_have_one_causal_model(weighting, causal, alike):
+    lags = torch.arange(-6.0, 7.0) / 2
+    weighted = WeightedGCC(GCCFeatures(weighting, causal=causal), FRAMES, lags, ARRAY)
+    spectra = weighted.spectra(torch.randn(5, 6000, generator=torch.Generator().manual_seed(0)))
+    noise = weighted.learn(spectra)
+    assert len(noise.whitening) == len(noise.floor) == len(spectra) // alike
+
+
 def test_the_correlations_are_the_steered_share_written_out(weighted):
     """The sums over snapshots and frequencies of |a^H Q x|^2 / x^H Q x over those of a^H Q a."""
     rng = np.random.default_rng(0)
