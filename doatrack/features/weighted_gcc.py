@@ -29,8 +29,8 @@ that turns none by more radians too much or too little at the longest lag."""
 _WIDENING = 1.5
 """Bands end at this power of equal steps."""
 _ALIKE = 2
-"""So many neighbouring frequencies have one causal noise model, with half the work to learn it. With the Hann window two
-tell nearly the same; four are too far apart for the reverberation of an interferer."""
+"""So many neighbouring frequencies have one causal noise model, with half the work to learn it. With the Hann window
+two tell nearly the same; four are too far apart for the reverberation of an interferer."""
 
 
 class WeightedGCC:
