@@ -20,7 +20,8 @@ LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, t
 PSEUDO_SNAPSHOTS, WIDENING = 8.0, 1.5  # of white noise among the quiet ones; of bands of frequencies
 MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 160, 80  # snapshots of a span that noise is learned from
 FRAMES_AT_ONCE = 8
-WINDOW_S, PREDICTED_S, N_TAPS = 0.004, 0.192, 6  # of what is foretold by the last 12 ms
+WINDOW_S, PREDICTED_S = 0.004, 0.192  # of what is foretold by the last 12 ms
+MOST_TAPS, FEWEST_TAPS, INPUTS = 6, 3, 72  # windows, and windows times microphones
 PREDICTION_LOADING, LEAST = 0.03, 0.1
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
 ALIKE, ENOUGH = 2, 64  # that have one noise model, if causal; of twice so many quiet snapshots half are taken
@@ -119,18 +120,19 @@ def less_foretold(waveform, known):
     shape = np.sin((np.arange(2 * hop) + 0.5) * np.pi / (2 * hop)).astype(np.float32)
     padded = np.pad(waveform, ((0, 0), (hop, total * hop - n_samples)))
     spectra = np.fft.rfft(cut(padded, 2 * hop, hop) * shape).transpose(2, 1, 0)
-    before = np.pad(spectra, ((0, 0), (N_TAPS, 0), (0, 0)))
+    n_taps = max(FEWEST_TAPS, min(MOST_TAPS, INPUTS // n_mics))
+    before = np.pad(spectra, ((0, 0), (n_taps, 0), (0, 0)))
     first = known["win_length"] % block or block
     first += block if known["win_length"] > block else 0
     ends = [1 + -(-end // hop) for end in range(first, n_samples + 1, block)]
     ends = [end for end in ends if end <= n_samples // hop]
     left, last = np.empty_like(spectra), 0
     for start, stop in itertools.pairwise([0, *ends, total]):
-        earlier = np.concatenate([before[:, start + k : stop + k] for k in range(N_TAPS)], axis=2)
+        earlier = np.concatenate([before[:, start + k : stop + k] for k in range(n_taps)], axis=2)
         now = spectra[:, start:stop]
-        power = (np.abs(before[:, start : stop + N_TAPS]) ** 2).sum(axis=2)
+        power = (np.abs(before[:, start : stop + n_taps]) ** 2).sum(axis=2)
         least = np.maximum(LEAST * power.mean(axis=1, keepdims=True), 1e-30)
-        weight = 1 / np.maximum(power[:, N_TAPS:], least)
+        weight = 1 / np.maximum(power[:, n_taps:], least)
         products = (earlier * weight[..., None]).conj().mT @ np.concatenate([earlier, now], axis=2)
         matrix, wanted = np.split(products + last, [earlier.shape[2]], axis=2)
         mean = np.trace(matrix, axis1=1, axis2=2).real / matrix.shape[1]

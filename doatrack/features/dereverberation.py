@@ -11,7 +11,8 @@ __all__ = ["Dereverberator", "dereverberate"]
 
 _WINDOW_S = 0.004
 _BLOCK_S = 0.192
-_N_TAPS = 6  # windows, from the one before on: reflections of the next 12 ms
+_MOST_TAPS, _FEWEST_TAPS = 6, 3  # windows, from the one before on: reflections of the next 12 or 6 ms
+_INPUTS = 72  # windows times microphones: what more than 12 microphones bring more costs the cube
 _LOADING = 0.03  # of the mean power of what is predicted from
 _LEAST = 0.1  # of a frequency's mean power: weaker moments count no more than this
 
@@ -20,9 +21,10 @@ def dereverberate(waveform: Tensor, sample_rate: int, first_block: int = 0) -> T
     """Return a recording less what its last 12 ms foretell, block by block: its direct sound stands out more.
 
     A reflection repeats, some milliseconds later, what all microphones have heard; the direct sound brings what is new.
-    In windows of 4 ms, in each frequency, the present is predicted from the six windows before of all microphones, and
-    what is left goes on. Each block of 0.19 s has a prediction of its own, learned from it and the one before, so
-    talkers may move. Where sound comes from stays as it was: only earlier sound is subtracted.
+    In windows of 4 ms, in each frequency, the present is predicted from the six windows before of all microphones (with
+    more than 12 of them from fewer, at least three: the last 6 ms), and what is left goes on. Each block of 0.19 s has
+    a prediction of its own, learned from it and the one before, so talkers may move. Where sound comes from stays as it
+    was: only earlier sound is subtracted.
 
     Parameters
     ----------
@@ -155,11 +157,12 @@ class Dereverberator:
         shape = self._shape.to(samples)
         new = torch.fft.rfft(samples.unfold(1, 2 * hop, hop) * shape).permute(2, 1, 0)
         if self._heard is None:
-            self._heard = new.new_zeros(len(new), _N_TAPS, len(samples))
+            self._heard = new.new_zeros(len(new), _n_taps(len(samples)), len(samples))
+        n_taps = self._heard.shape[1]
         known = torch.cat([self._heard, new], dim=1)
-        self._heard = known[:, -_N_TAPS:]
+        self._heard = known[:, -n_taps:]
         # the windows before each one side by side, (n_freq, count, n_taps n_mics)
-        earlier = known[:, :-1].unfold(1, _N_TAPS, 1).transpose(2, 3).flatten(2)
+        earlier = known[:, :-1].unfold(1, n_taps, 1).transpose(2, 3).flatten(2)
         products = _products(known, earlier)
         # a block alone tells too little of so many microphones, and what is left at the end may be short
         rest = new - earlier @ _prediction(products + self._products)
@@ -174,16 +177,21 @@ class Dereverberator:
         return whole[:, skip:].flatten(1)
 
 
+def _n_taps(n_mics: int) -> int:
+    """Return how many windows back the present is predicted from."""
+    return max(_FEWEST_TAPS, min(_MOST_TAPS, _INPUTS // n_mics))
+
+
 def _products(spectra: Tensor, earlier: Tensor) -> Tensor:
     """Return the sums over windows of a^* a^T and a^* x^T side by side, (n_freq, n_inputs, n_inputs + n_mics).
 
     Of spectra x (n_freq, n_taps + n, n_mics), which begin with those before the first window, and earlier ones a
     (n_freq, n, n_inputs); windows count by the inverse of their power.
     """
-    power = snapshot_power(spectra)
+    power, n_taps = snapshot_power(spectra), spectra.shape[1] - earlier.shape[1]
     # the mean is that of all, since in silence after loud sound nothing else would bound the weights
-    weight = 1 / torch.maximum(power[:, _N_TAPS:], _LEAST * power.mean(dim=1, keepdim=True)).clamp_min(1e-30)
-    return (earlier * weight[..., None]).mH @ torch.cat([earlier, spectra[:, _N_TAPS:]], dim=2)
+    weight = 1 / torch.maximum(power[:, n_taps:], _LEAST * power.mean(dim=1, keepdim=True)).clamp_min(1e-30)
+    return (earlier * weight[..., None]).mH @ torch.cat([earlier, spectra[:, n_taps:]], dim=2)
 
 
 def _prediction(products: Tensor) -> Tensor:

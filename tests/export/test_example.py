@@ -1,13 +1,16 @@
 """examples/track_onnx.py, run where neither torch nor doatrack can be imported."""
 
 import pathlib
+import runpy
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from doatrack.features import dereverberate
 from doatrack.tracking import Track
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "track_onnx.py"
@@ -41,6 +44,17 @@ def test_numpy_and_onnxruntime_alone_agree_with_the_tracker(exported, tmp_path, 
     np.testing.assert_allclose(found[:, 6], track.concentration, rtol=1e-2)
     np.testing.assert_allclose(found[:, 7], np.degrees(track.credible_angle), rtol=1e-2)
     assert f"15 frames, {track.activity.sum()} with sound" in process.stdout
+
+
+@pytest.mark.parametrize("n_mics", [3, 16, 32])
+def test_it_subtracts_what_the_library_subtracts(n_mics):
+    """The more microphones, the less far back both look."""
+    pytest.importorskip("onnxruntime", reason="the example imports it")
+    sound = np.random.default_rng(0).normal(size=(n_mics, 9000)).astype(np.float32)
+    known = {"sample_rate": 16000, "win_length": 4096}
+    left = runpy.run_path(str(EXAMPLE))["less_foretold"](sound, known)
+    expected = dereverberate(torch.from_numpy(sound), 16000, known["win_length"]).numpy()
+    np.testing.assert_allclose(left, expected, atol=1e-4)
 
 
 def test_its_file_is_a_track(exported, tmp_path):
