@@ -28,7 +28,12 @@ _SEED = 7
 # from when to when after the direct sound reflections are heard, in seconds, and whether the tail is
 ROOMS = {
     "direct sound only": (0.0, 0.0, False),
+    "and reflections of the first 2 ms": (0.0, 0.002, False),
+    "and reflections of the first 4 ms": (0.0, 0.004, False),
     "and reflections of the first 10 ms": (0.0, 0.01, False),
+    "and reflections after 2 ms, and the tail": (0.002, math.inf, True),
+    "and reflections after 4 ms, and the tail": (0.004, math.inf, True),
+    "and reflections after 10 ms, and the tail": (0.01, math.inf, True),
     "and reflections after 20 ms, and the tail": (0.02, math.inf, True),
     "and the tail": (0.0, 0.0, True),
     "and all reflections, no tail": (0.0, math.inf, False),
