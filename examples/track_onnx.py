@@ -20,8 +20,8 @@ LOWEST_HZ, HIGHEST_SHARE = 60.0, 0.494  # frequencies of snapshots that count, t
 PSEUDO_SNAPSHOTS, WIDENING = 8.0, 1.5  # of white noise among the quiet ones; of bands of frequencies
 MOST, MOST_CAUSAL, MOST_FOR_FLOOR = 640, 160, 80  # snapshots of a span that noise is learned from
 FRAMES_AT_ONCE = 8
-WINDOW_S, PREDICTED_S = 0.004, 0.192  # of what is foretold by the last 12 ms
-MOST_TAPS, FEWEST_TAPS, INPUTS = 6, 3, 72  # windows, and windows times microphones
+WINDOW_S, PREDICTED_S = 0.004, 0.192  # of what is foretold by the last 6 to 16 ms
+MOST_TAPS, FEWEST_TAPS, INPUTS = 8, 3, 48  # windows, and windows times microphones
 PREDICTION_LOADING, LEAST = 0.03, 0.1
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
 ALIKE, ENOUGH = 2, 64  # that have one noise model, if causal; of twice so many quiet snapshots half are taken
@@ -112,35 +112,48 @@ def phat(waveform, known):
 
 
 def less_foretold(waveform, known):
-    """Return a waveform less what its last 12 ms foretell, block by block, in short windows, by least squares."""
+    """Return a waveform less what its last milliseconds foretell, block by block, in short windows, by least squares.
+
+    Blocks end with frames. Where no frame may wait for later sound, all comes out half a window later instead.
+    """
     rate, (n_mics, n_samples) = known["sample_rate"], waveform.shape
     hop = max(2, round(WINDOW_S * rate / 2))
-    block = max(1, round(PREDICTED_S * rate / hop)) * hop
+    usual = max(1, round(PREDICTED_S * rate / hop))
+    step, first = known["hop_length"], known["win_length"]
+    in_step = max(1, round(step / (usual * hop)))
+    delay = 0
+    if known["features"]["causal"]:
+        delay = hop if first % hop == 0 and step % (in_step * hop) == 0 else 2 * hop - 1
     total = 1 + -(-n_samples // hop)
     shape = np.sin((np.arange(2 * hop) + 0.5) * np.pi / (2 * hop)).astype(np.float32)
     padded = np.pad(waveform, ((0, 0), (hop, total * hop - n_samples)))
     spectra = np.fft.rfft(cut(padded, 2 * hop, hop) * shape).transpose(2, 1, 0)
     n_taps = max(FEWEST_TAPS, min(MOST_TAPS, INPUTS // n_mics))
     before = np.pad(spectra, ((0, 0), (n_taps, 0), (0, 0)))
-    first = known["win_length"] % block or block
-    first += block if known["win_length"] > block else 0
-    ends = [1 + -(-end // hop) for end in range(first, n_samples + 1, block)]
+    first -= delay
+    begin = -((first - max(1, min(first, usual * hop))) * in_step // step)
+    ends = [first + k * step // in_step for k in range(begin, 2 + n_samples * in_step // step)]
+    ends = sorted({1 + -(-end // hop) for end in ends})
     ends = [end for end in ends if end <= n_samples // hop]
-    left, last = np.empty_like(spectra), 0
+    left, last, recent, n_recent = np.empty_like(spectra), 0, 0, 0
     for start, stop in itertools.pairwise([0, *ends, total]):
         earlier = np.concatenate([before[:, start + k : stop + k] for k in range(n_taps)], axis=2)
         now = spectra[:, start:stop]
         power = (np.abs(before[:, start : stop + n_taps]) ** 2).sum(axis=2)
         least = np.maximum(LEAST * power.mean(axis=1, keepdims=True), 1e-30)
         weight = 1 / np.maximum(power[:, n_taps:], least)
-        products = (earlier * weight[..., None]).conj().mT @ np.concatenate([earlier, now], axis=2)
-        matrix, wanted = np.split(products + last, [earlier.shape[2]], axis=2)
+        recent = recent + (earlier * weight[..., None]).conj().mT @ np.concatenate([earlier, now], axis=2)
+        n_recent += stop - start
+        matrix, wanted = np.split(recent + last, [earlier.shape[2]], axis=2)
         mean = np.trace(matrix, axis1=1, axis2=2).real / matrix.shape[1]
         loaded = matrix + (PREDICTION_LOADING * mean + 1e-20)[:, None, None] * np.eye(matrix.shape[1], dtype=np.float32)
-        left[:, start:stop] = now - earlier @ np.linalg.solve(loaded, wanted)
-        last = products
+        # from a few windows alone nearly all would seem foretold
+        left[:, start:stop] = now - np.float32(min(1, stop / usual)) * (earlier @ np.linalg.solve(loaded, wanted))
+        if n_recent >= usual:
+            last, recent, n_recent = recent, 0, 0
     halves = (np.fft.irfft(left.transpose(2, 1, 0), 2 * hop) * shape).reshape(n_mics, total, 2, hop)
-    return (halves[:, 1:, 0] + halves[:, :-1, 1]).reshape(n_mics, -1)[:, :n_samples].astype(np.float32)
+    whole = np.pad((halves[:, 1:, 0] + halves[:, :-1, 1]).reshape(n_mics, -1), ((0, 0), (delay, 0)))
+    return whole[:, :n_samples].astype(np.float32)
 
 
 def weighted(waveform, n_frames, known):

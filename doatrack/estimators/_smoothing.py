@@ -1,6 +1,7 @@
 """Joining what single frames say by a motion model: the step between an estimator's frames and its answer."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,8 +14,17 @@ from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.geometry import DirectionGrid
 from doatrack.tracking import MotionModel, SwitchingMotion, Transition, grid_filter, grid_smoother, posterior_directions
 from doatrack.tracking.agreement import AgreementMean, map_agreement, mean_agreement
+from doatrack.tracking.tempering import Tempering
 
-__all__ = ["Smoothing", "check_smoothing", "join_frames", "log_likelihood_of", "transition_of", "weight_of"]
+__all__ = [
+    "Smoothing",
+    "check_smoothing",
+    "join_frames",
+    "log_likelihood_of",
+    "smoother_weights",
+    "transition_of",
+    "weight_of",
+]
 
 Smoothing = Literal["filter", "smoother"] | None
 _GRID_OF_DIRECTIONS = 2048
@@ -44,9 +54,11 @@ def join_frames(
 
     Where an estimator has no map, its direction and concentration are taken as a von Mises-Fisher likelihood.
     """
-    join = grid_filter if smoothing == "filter" else grid_smoother
     likelihood, weight = log_likelihood_of(frames, transition.grid), weight_of(frames)
-    posterior = join(likelihood, transition, weight)
+    if smoothing == "filter":
+        posterior = grid_filter(likelihood, transition, weight)
+    else:
+        posterior = grid_smoother(likelihood, transition, smoother_weights([frames], step_s)[0])
     doa, concentration = posterior_directions(posterior, transition.grid)
     angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
     agreement = map_agreement(posterior, likelihood)
@@ -63,6 +75,17 @@ def log_likelihood_of(frames: FrameEstimates, grid: DirectionGrid) -> NDArray[np
         return frames.log_likelihood
     known = np.where(np.isnan(frames.concentration), _USUAL_CONCENTRATION, frames.concentration)
     return known[:, None] * (frames.doa @ grid.directions.T)
+
+
+def smoother_weights(parts: Sequence[FrameEstimates], step_s: float) -> list[NDArray[np.float64]]:
+    """Return how much frames of successive parts count for the smoother (n_frames,): `weight_of`, maps tempered."""
+    tempering, found = Tempering(step_s), []
+    for part in parts:
+        weight = weight_of(part)
+        if part.log_likelihood is not None:
+            weight = weight * tempering.push(part.log_likelihood, weight)
+        found.append(weight)
+    return found
 
 
 def weight_of(frames: FrameEstimates) -> NDArray[np.float64]:

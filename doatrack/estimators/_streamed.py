@@ -18,7 +18,7 @@ from doatrack.estimators._frame_source import FrameHead, FrameSource
 from doatrack.estimators._one_side import OneSide, what_is_ambiguous
 from doatrack.estimators._online_join import FilterJoin, NoJoin, OnlineJoin, SeveralJoin, SourcesJoin
 from doatrack.estimators._several_sources import peaks_of_frames, track_of
-from doatrack.estimators._smoothing import Smoothing, check_smoothing, log_likelihood_of, weight_of
+from doatrack.estimators._smoothing import Smoothing, check_smoothing, log_likelihood_of, smoother_weights, weight_of
 from doatrack.exceptions import InvalidInputError, LookAheadWarning
 from doatrack.geometry import Ambiguity
 from doatrack.streaming import Stream
@@ -137,9 +137,10 @@ class StreamedTracker(TrackerCore):
         """Return what the smoother makes of a recording's parts."""
         transition = self._transition(own_grid=parts[0].log_likelihood is not None)
         likelihoods = [log_likelihood_of(part, transition.grid) for part in parts]
-        weights = [weight_of(part) for part in parts]
-        doa, concentration, agreement = smoothed_directions(likelihoods, weights, transition)
-        agreement = mean_agreement(agreement, np.concatenate(weights), self._step_s)
+        counted = smoother_weights(parts, self._step_s)
+        doa, concentration, agreement = smoothed_directions(likelihoods, counted, transition)
+        weights = np.concatenate([weight_of(part) for part in parts])
+        agreement = mean_agreement(agreement, weights, self._step_s)
         angle = credible_angle(torch.from_numpy(concentration), 0.9).numpy()
         joined = dataclasses.replace(
             _without_maps(parts), doa=doa, concentration=concentration, credible_angle=angle, agreement=agreement

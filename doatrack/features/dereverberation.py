@@ -11,20 +11,20 @@ __all__ = ["Dereverberator", "dereverberate"]
 
 _WINDOW_S = 0.004
 _BLOCK_S = 0.192
-_MOST_TAPS, _FEWEST_TAPS = 6, 3  # windows, from the one before on: reflections of the next 12 or 6 ms
-_INPUTS = 72  # windows times microphones: what more than 12 microphones bring more costs the cube
+_MOST_TAPS, _FEWEST_TAPS = 8, 3  # windows, from the one before on: reflections of the next 16 or 6 ms
+_INPUTS = 48  # windows times microphones: what more of them bring costs the cube
 _LOADING = 0.03  # of the mean power of what is predicted from
 _LEAST = 0.1  # of a frequency's mean power: weaker moments count no more than this
 
 
 def dereverberate(waveform: Tensor, sample_rate: int, first_block: int = 0) -> Tensor:
-    """Return a recording less what its last 12 ms foretell, block by block: its direct sound stands out more.
+    """Return a recording less what its last 6 to 16 ms foretell, block by block: its direct sound stands out more.
 
     A reflection repeats, some milliseconds later, what all microphones have heard; the direct sound brings what is new.
-    In windows of 4 ms, in each frequency, the present is predicted from the six windows before of all microphones (with
-    more than 12 of them from fewer, at least three: the last 6 ms), and what is left goes on. Each block of 0.19 s has
-    a prediction of its own, learned from it and the one before, so talkers may move. Where sound comes from stays as it
-    was: only earlier sound is subtracted.
+    In windows of 4 ms, in each frequency, the present is predicted from the windows before of all microphones (eight,
+    or so many that together they are 48, at least three: the last 16 ms with up to 6 microphones, 8 ms with 12), and
+    what is left goes on. Each block of 0.19 s has a prediction of its own, learned from it and the one before, so
+    talkers may move. Where sound comes from stays as it was: only earlier sound is subtracted.
 
     Parameters
     ----------
@@ -84,11 +84,16 @@ class Dereverberator:
         In Hz.
     first_block : int
         As for `dereverberate`.
+    step : int, optional
+        Samples after which, again and again, a block ends, counted from the first one: of frames, whose ends are those
+        of blocks. It is cut into several blocks if it is long. None is one block of the usual length.
+    held : bool
+        Whether sound comes out so much later (`delay_samples`) that a block is known when its last sample is.
 
     Attributes
     ----------
-    block : int
-        Samples from the end of one block to the next.
+    delay_samples : int
+        What must follow a block until its samples are known, since windows reach beyond it.
 
     Examples
     --------
@@ -99,55 +104,75 @@ class Dereverberator:
     (6144, 1856)
     """
 
-    def __init__(self, sample_rate: int, first_block: int = 0) -> None:
-        self._hop = max(2, round(_WINDOW_S * sample_rate / 2))
-        self.block = self._hop * max(1, round(_BLOCK_S * sample_rate / self._hop))
+    def __init__(self, sample_rate: int, first_block: int = 0, step: int | None = None, *, held: bool = False) -> None:
+        hop = self._hop = max(2, round(_WINDOW_S * sample_rate / 2))
+        self._n_usual = max(1, round(_BLOCK_S * sample_rate / hop))  # windows of a block
+        self._step = hop * self._n_usual if step is None else step
+        self._in_step = max(1, round(self._step / (hop * self._n_usual)))
+        self._held = held
+        self._shape = torch.sin((torch.arange(2 * hop, dtype=torch.float64) + 0.5) * torch.pi / (2 * hop))
+        self._last: Tensor | float = 0.0  # products of the last usual block, or more, and their windows
+        self._recent: Tensor | float = 0.0  # and of what came after it
+        self._n_last = self._n_recent = 0
+        self.restart(first_block)
+
+    def restart(self, first_block: int) -> None:
+        """Begin anew, after a gap: what was learned stays, what waits is dropped.
+
+        Parameters
+        ----------
+        first_block : int
+            From now on, as for `dereverberate`.
+        """
+        hop, usual = self._hop, self._hop * self._n_usual
+        aligned = first_block % hop == 0 and self._step % (self._in_step * hop) == 0
+        self.delay_samples = hop if aligned else 2 * hop - 1
+        self._given_end = first_block - (self.delay_samples if self._held else 0)
         # a first block that is too short learns little: where there may be a longer one it is that
-        self._first = first_block % self.block or self.block
-        if first_block > self.block:
-            self._first += self.block
-        self._shape = torch.sin((torch.arange(2 * self._hop, dtype=torch.float64) + 0.5) * torch.pi / (2 * self._hop))
-        self._start()
-
-    def _start(self) -> None:
+        least = max(1, min(self._given_end, usual))
+        self._block = -(-(least - self._given_end) * self._in_step // self._step)  # that is waited for
         self._parts: list[Tensor] = []  # samples that wait, from the beginning of the next window on
-        self._n_samples = self._n_done = 0  # taken so far, and windows done
-        self._end = self._first  # of the block that is waited for, in samples
+        self._n_samples = self._n_done = self._n_given = 0  # samples taken so far, windows done, samples given out
+        self._early = torch.zeros(0, 0)  # samples that are known and to be held back
         self._heard: Tensor | None = None  # spectra of the last windows
-        self._products: Tensor | float = 0.0  # of the last block
         self._half: Tensor | None = None  # what overlaps with the next window
-
-    @property
-    def look_ahead_samples(self) -> int:
-        """What must follow the end of a block at most before its samples are given out."""
-        return 2 * self._hop - 1
 
     def push(self, samples: Tensor) -> Tensor:
         """Take samples (n_mics, n) and return those that became known, from the first one not given out yet."""
         if not self._n_samples:
             # the first window begins before the first sample
             self._parts = [samples.new_zeros(len(samples), self._hop)]
+            self._early = samples.new_zeros(len(samples), self.delay_samples if self._held else 0)
         if samples.shape[1]:
             # they may be a view of memory that is used again
             self._parts.append(samples.clone())
         self._n_samples += samples.shape[1]
         known = [samples[:, :0]]
-        while self._n_samples // self._hop >= (n_windows := 1 + -(-self._end // self._hop)):
-            known.append(self._foretold(n_windows - self._n_done))
-            self._end += self.block
-        return torch.cat(known, dim=1)
+        while self._n_samples // self._hop >= (n_windows := 1 + -(-self._block_end() // self._hop)):
+            if n_windows > self._n_done:  # blocks may be shorter than windows
+                known.append(self._foretold(n_windows - self._n_done))
+            self._block += 1
+        return self._given(torch.cat(known, dim=1))
+
+    def _block_end(self) -> int:
+        return self._given_end + self._block * self._step // self._in_step
 
     def finish(self) -> Tensor:
-        """Return what was held back, as no sound follows; what is pushed later is another recording."""
-        n_given = max(0, self._n_done - 1) * self._hop
-        n_left = self._n_samples - n_given
+        """Return what was held back, as no sound follows; then there is only `restart`."""
         left = torch.zeros(0, 0) if not self._parts else self._parts[0][:, :0]
-        if n_left > 0:
-            n_windows = 1 + -(-self._n_samples // self._hop)
-            self._parts.append(left.new_zeros(len(left), n_windows * self._hop - self._n_samples))
-            left = self._foretold(n_windows - self._n_done)[:, :n_left]
-        self._start()
-        return left
+        if self._n_samples == self._n_given:
+            return left
+        n_windows = 1 + -(-self._n_samples // self._hop)
+        self._parts.append(left.new_zeros(len(left), n_windows * self._hop - self._n_samples))
+        return self._given(self._foretold(n_windows - self._n_done))
+
+    def _given(self, samples: Tensor) -> Tensor:
+        """Return what may be given out, once more samples became known: as many as were taken at most."""
+        known, self._early = torch.cat([self._early, samples], dim=1).tensor_split(
+            [self._n_samples - self._n_given], dim=1
+        )
+        self._n_given += known.shape[1]
+        return known
 
     def _foretold(self, count: int) -> Tensor:
         """Return the samples that so many more windows make whole, less what was foretold of them."""
@@ -163,10 +188,7 @@ class Dereverberator:
         self._heard = known[:, -n_taps:]
         # the windows before each one side by side, (n_freq, count, n_taps n_mics)
         earlier = known[:, :-1].unfold(1, n_taps, 1).transpose(2, 3).flatten(2)
-        products = _products(known, earlier)
-        # a block alone tells too little of so many microphones, and what is left at the end may be short
-        rest = new - earlier @ _prediction(products + self._products)
-        self._products = products
+        rest = new - earlier @ self._learned(known, earlier)
         halves = (torch.fft.irfft(rest.permute(2, 1, 0), 2 * hop) * shape).unflatten(2, (2, hop))
         before = halves.new_zeros(len(samples), hop) if self._half is None else self._half
         whole = torch.cat([before[:, None], halves[:, :-1, 1]], dim=1) + halves[:, :, 0]
@@ -175,6 +197,19 @@ class Dereverberator:
         skip = 0 if self._n_done else 1
         self._n_done += count
         return whole[:, skip:].flatten(1)
+
+    def _learned(self, known: Tensor, earlier: Tensor) -> Tensor:
+        """Return what foretells windows, learned from them and those before, as for `_products`."""
+        self._recent = self._recent + _products(known, earlier)
+        self._n_recent += earlier.shape[1]
+        # a block alone tells too little of so many microphones, and what is left at the end may be short
+        found = _prediction(self._recent + self._last)
+        n_heard = self._n_recent + self._n_last
+        if self._n_recent >= self._n_usual:
+            self._last, self._recent = self._recent, 0.0
+            self._n_last, self._n_recent = self._n_recent, 0
+        # from a few windows alone nearly all would seem foretold
+        return found * (n_heard / self._n_usual) if n_heard < self._n_usual else found
 
 
 def _n_taps(n_mics: int) -> int:

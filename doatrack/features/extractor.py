@@ -91,8 +91,7 @@ class GCCExtractor:
         self.features = GCCFeatures(weighting="phat") if features is None else features
         if causal:
             self.features = dataclasses.replace(self.features, causal=True)
-        chosen = self.features.for_microphones(array.n_mics)
-        self.features = dataclasses.replace(chosen, dereverberation=chosen.dereverberates)
+        self.features = self.features.for_microphones(array.n_mics)
         self._pair_weights = self._weights_of_pairs()
         self._weighted: WeightedGCC | None = None
         if self.features.weighting != "phat":

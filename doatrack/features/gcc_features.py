@@ -10,6 +10,7 @@ __all__ = ["WEIGHTINGS", "GCCFeatures"]
 
 WEIGHTINGS = ("phat", "snr", "whitened")
 _FEW_MICS = 6
+_MOST_MICS_LIVE = 8  # with which foretold sound is subtracted by default in a stream too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +55,9 @@ class GCCFeatures:
     reverberation_delay_s, reverberation_decay_s : float
         From when on sound counts as reverberation, and the time constant of its decay, in seconds.
     dereverberation : bool, optional
-        Whether what the last 12 ms foretell, above all early reflections, is subtracted first (`dereverberate`). None:
-        yes, but not if `causal`, since with 12 microphones a live frame takes three times as long.
+        Whether what the last 6 to 16 ms foretell, above all early reflections, is subtracted first (`dereverberate`).
+        None: yes, but not if `causal` with more than 8 microphones, where a live frame would take twice as long or
+        more. It changes nothing for "phat". If `causal`, what is heard is 2 ms older: a frame waits for nothing.
     statistics_s : float
         Span of the recording from which floor and covariance are learned, in seconds.
     causal : bool
@@ -133,14 +135,8 @@ class GCCFeatures:
         if self.dereverberation is not None:
             check_bool("dereverberation", self.dereverberation)
 
-    @property
-    def dereverberates(self) -> bool:
-        """Whether foretold sound is subtracted: as set, or as `causal` and the weighting suggest."""
-        chosen = not self.causal if self.dereverberation is None else self.dereverberation
-        return chosen and self.weighting != "phat"
-
     def for_microphones(self, n_mics: int) -> "GCCFeatures":
-        """Return settings in which everything is chosen that depends on the number of microphones.
+        """Return settings in which everything is chosen that was left open, most of it by the number of microphones.
 
         Raises
         ------
@@ -159,6 +155,8 @@ class GCCFeatures:
             chosen["n_bands"] = 4 if n_mics > _FEW_MICS else 8
         if self.reverberation_factor is None:
             chosen["reverberation_factor"] = min(2.0, 1.0 + max(0, _FEW_MICS + 1 - n_mics) / 3)
+        wanted = not self.causal or n_mics <= _MOST_MICS_LIVE if self.dereverberation is None else self.dereverberation
+        chosen["dereverberation"] = wanted and self.weighting != "phat"
         return dataclasses.replace(self, **chosen)
 
     @classmethod

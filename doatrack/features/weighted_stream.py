@@ -81,15 +81,14 @@ class WeightedStream(FeatureStream):
         self._start = 0  # of the present segment, in samples
         self._n_heard = self._n_steady = 0  # frames so far, and those for which the causal noise model still holds
         self._dereverberator: Dereverberator | None = None
-        if settings.dereverberates:
-            # blocks end with frames where the hop allows it
-            self._dereverberator = Dereverberator(rate, self._frames.win_length)
+        if settings.dereverberation:
+            # blocks end with frames
+            self._dereverberator = Dereverberator(rate, self._frames.win_length, hop, held=settings.causal)
             # frames are made of what it leaves
             self._left = SampleBuffer()
             self._raw, self._samples = self._samples, self._left.reader()
-            self.look_ahead_samples = self._dereverberator.look_ahead_samples
-            if hop % self._dereverberator.block:
-                self.look_ahead_samples += self._dereverberator.block
+            if not settings.causal:
+                self.look_ahead_samples = self._dereverberator.delay_samples
         if not settings.causal:
             self.look_ahead_samples += (self._span - 1) * hop
 
@@ -149,9 +148,7 @@ class WeightedStream(FeatureStream):
     def _restart(self) -> None:
         self._start = self.n_frames * self._frames.hop_length
         if self._dereverberator is not None:
-            # its blocks end with frames again
-            first_end = self._start + self._frames.win_length - self._samples.n_samples
-            self._dereverberator = Dereverberator(self._frames.sample_rate, first_end)
+            self._dereverberator.restart(self._start + self._frames.win_length - self._samples.n_samples)
         self._spectra, self._echo = _Waiting(), None
 
     def _measure(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AGREEMENTS", "AgreementMean", "map_agreement", "mean_agreement"]
+__all__ = ["AGREEMENTS", "AgreementMean", "map_agreement", "mean_agreement", "mean_over_grid"]
 
 AGREEMENTS = ("level", "contrast", "miss")
 _TIME_S = 1.0
@@ -39,14 +39,24 @@ def map_agreement(log_posterior: NDArray[Any], log_likelihood: NDArray[Any]) -> 
     >>> map_agreement(np.log([[1e-12, 0.5, 0.5]]), heard).round(6).tolist()
     [[3.0, 1.0, 1.0]]
     """
-    best = log_likelihood.max(axis=1)
-    if (log_likelihood.min(axis=1) > best - _LEFT_OUT).all():
-        mean = np.add.reduce(log_likelihood, axis=1) / log_likelihood.shape[1]
-    else:
-        counts = log_likelihood > best[:, None] - _LEFT_OUT
-        mean = np.where(counts, log_likelihood, 0.0).sum(axis=1) / counts.sum(axis=1)
+    best, mean = log_likelihood.max(axis=1), mean_over_grid(log_likelihood)
     expected = np.einsum("td,td->t", np.exp(log_posterior), log_likelihood)
     return np.array([expected, expected - mean, best - expected], dtype=np.float64).T
+
+
+def mean_over_grid(log_likelihood: NDArray[Any]) -> NDArray[Any]:
+    """Return each frame's mean over directions, but for those that others stand for, far below all else.
+
+    Examples
+    --------
+    >>> mean_over_grid(np.array([[1.0, 2.0, -1e6]]))
+    array([1.5])
+    """
+    best = log_likelihood.max(axis=1)
+    if (log_likelihood.min(axis=1) > best - _LEFT_OUT).all():
+        return np.asarray(np.add.reduce(log_likelihood, axis=1) / log_likelihood.shape[1])
+    counts = log_likelihood > best[:, None] - _LEFT_OUT
+    return np.asarray(np.where(counts, log_likelihood, 0.0).sum(axis=1) / counts.sum(axis=1))
 
 
 class AgreementMean:

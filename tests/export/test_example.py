@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from doatrack.features import dereverberate
+from doatrack.features.dereverberation import Dereverberator
 from doatrack.tracking import Track
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "track_onnx.py"
@@ -47,13 +47,16 @@ def test_numpy_and_onnxruntime_alone_agree_with_the_tracker(exported, tmp_path, 
 
 
 @pytest.mark.parametrize("n_mics", [3, 16, 32])
-def test_it_subtracts_what_the_library_subtracts(n_mics):
-    """The more microphones, the less far back both look."""
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("frames", [(4096, 3072), (1024, 500), (12000, 10000)])
+def test_it_subtracts_what_the_library_subtracts(n_mics, causal, frames):
+    """The more microphones, the less far back both look; blocks follow the frames."""
     pytest.importorskip("onnxruntime", reason="the example imports it")
-    sound = np.random.default_rng(0).normal(size=(n_mics, 9000)).astype(np.float32)
-    known = {"sample_rate": 16000, "win_length": 4096}
+    sound = np.random.default_rng(0).normal(size=(n_mics, 9000 + 3 * frames[1])).astype(np.float32)
+    known = {"sample_rate": 16000, "win_length": frames[0], "hop_length": frames[1], "features": {"causal": causal}}
     left = runpy.run_path(str(EXAMPLE))["less_foretold"](sound, known)
-    expected = dereverberate(torch.from_numpy(sound), 16000, known["win_length"]).numpy()
+    stream = Dereverberator(16000, *frames, held=causal)
+    expected = torch.cat([stream.push(torch.from_numpy(sound)), stream.finish()], dim=1).numpy()
     np.testing.assert_allclose(left, expected, atol=1e-4)
 
 
