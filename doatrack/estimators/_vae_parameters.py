@@ -4,6 +4,7 @@ from typing import Any
 
 from doatrack._validation import check_bool, check_choice, check_int, check_real
 from doatrack.estimators._encoders import ENCODERS, lag_settings
+from doatrack.estimators._map_scale import map_scale_of
 from doatrack.estimators._source_learning import MIXTURE_KLS, SOURCE_LOSSES
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import GCCExtractor, GCCFeatures
@@ -13,7 +14,6 @@ __all__ = ["VAETables", "check_vae_parameters"]
 
 _PRIORS = ("motion", "uniform")
 _TEACHERS = ("smoother", "physics")
-_MAP_SCALE, _WEIGHTED_MAP_SCALE = 200.0, 800.0
 
 
 def check_vae_parameters(tracker: Any) -> None:
@@ -62,5 +62,4 @@ class VAETables:
         )
         self.geometry = PairGeometry.of(self.extractor, tracker.grid_)
         self.steering = self.geometry.fine_steering()
-        usual = _MAP_SCALE if self.extractor.features.weighting == "phat" else _WEIGHTED_MAP_SCALE
-        self.map_scale = usual if tracker.map_scale is None else tracker.map_scale
+        self.map_scale = map_scale_of(tracker.map_scale, self.extractor.features)

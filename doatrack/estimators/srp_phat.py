@@ -12,6 +12,7 @@ from doatrack._validation import check_array, check_bool, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._base import BaseTracker
 from doatrack.estimators._frame_source import FrameHead, HeardFrames, unit_rows
+from doatrack.estimators._map_scale import map_scale_of
 from doatrack.estimators._search import search_grid
 from doatrack.exceptions import InvalidInputError
 from doatrack.features import FeatureStream, GCCExtractor, GCCFeatures, steering_matrix
@@ -24,8 +25,6 @@ from doatrack.tracking import MotionModel
 __all__ = ["SRPPHAT"]
 
 _FRAMES_AT_ONCE = 64
-_MAP_SCALE = 200.0
-_WEIGHTED_MAP_SCALE = 800.0
 
 
 class SRPPHAT(BaseTracker):
@@ -231,8 +230,7 @@ class _Tables:
             speed_of_sound=estimator.speed_of_sound,
             causal=estimator.causal,
         )
-        usual = _MAP_SCALE if self.extractor.features.weighting == "phat" else _WEIGHTED_MAP_SCALE
-        self.map_scale = usual if estimator.map_scale is None else estimator.map_scale
+        self.map_scale = map_scale_of(estimator.map_scale, self.extractor.features)
         delays = self.extractor.tdoa_samples(estimator.grid_.directions)
         chosen = _pair_rows(estimator.pairs, estimator.array_)
         self.rows = None if chosen is None else self.extractor.rows_of_pairs(chosen)

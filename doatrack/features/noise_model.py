@@ -1,7 +1,7 @@
 """What snapshots tell of the noise: how it is made equal from all directions, and its power after that."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -36,22 +36,23 @@ class NoiseModel:
         Of each frequency, or of each few neighbouring ones.
     floor : Tensor of shape (n_freq,)
         Power of the whitened noise.
-    real_whitening : Tensor of shape (n_freq, 2 n_mics, 2 n_mics), optional
+    real_whitening : Tensor of shape (n_freq, 2 n_mics, 2 n_mics)
         What takes `real_parts` of spectra x to those of Q x, Q the whitening; it follows from this.
 
     Examples
     --------
-    >>> NoiseModel(torch.eye(4)[None], torch.ones(1)).floor
+    >>> NoiseModel.of(torch.eye(4)[None], torch.ones(1)).floor
     tensor([1.])
     """
 
     whitening: Tensor
     floor: Tensor
-    real_whitening: Tensor = None  # type: ignore[assignment]
+    real_whitening: Tensor
 
-    def __post_init__(self) -> None:
-        if self.real_whitening is None:
-            object.__setattr__(self, "real_whitening", real_product(self.whitening))
+    @classmethod
+    def of(cls, whitening: Tensor, floor: Tensor) -> Self:
+        """Return a model with what follows from its whitening."""
+        return cls(whitening, floor, real_product(whitening))
 
 
 def learn_noise(

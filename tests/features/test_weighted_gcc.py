@@ -54,8 +54,8 @@ def weighted():
 def test_one_model_for_two_frequencies_is_that_of_both(weighted):
     spectra = weighted.spectra(torch.randn(5, 3584, generator=torch.Generator().manual_seed(0)))
     half = len(spectra) // 2
-    noise = NoiseModel(random_whitening(half, 1), torch.rand(half))
-    both = NoiseModel(noise.whitening.repeat_interleave(2, dim=0), noise.floor.repeat_interleave(2))
+    noise = NoiseModel.of(random_whitening(half, 1), torch.rand(half))
+    both = NoiseModel.of(noise.whitening.repeat_interleave(2, dim=0), noise.floor.repeat_interleave(2))
     found, expected = (weighted(spectra, model, frame_ranges(weighted, 2))[0] for model in (noise, both))
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
@@ -77,7 +77,7 @@ def test_the_correlations_are_the_steered_share_written_out(weighted):
     spectra = weighted.spectra(torch.from_numpy(rng.normal(size=(5, 2048)).astype(np.float32)))
     n_freq = len(spectra)
     whitening = random_whitening(n_freq, 1)
-    found = weighted_map(weighted, spectra, NoiseModel(whitening, torch.zeros(n_freq)), 1)[0]
+    found = weighted_map(weighted, spectra, NoiseModel.of(whitening, torch.zeros(n_freq)), 1)[0]
     frequency = np.arange(512 // 2 + 1)[weighted._bins] * RATE / 512
     x, Q = spectra.numpy(), whitening.numpy()
     for d in range(0, 1000, 97):
@@ -93,7 +93,7 @@ def test_without_noise_to_whiten_it_is_srp_normalised_over_all_microphones(weigh
     rng = np.random.default_rng(0)
     spectra = weighted.spectra(torch.from_numpy(rng.normal(size=(5, 4000)).astype(np.float32)))
     unit = torch.eye(5, dtype=torch.complex64).expand(len(spectra), -1, -1)
-    found = weighted_map(weighted, spectra, NoiseModel(unit, torch.zeros(len(spectra))), 1)[0]
+    found = weighted_map(weighted, spectra, NoiseModel.of(unit, torch.zeros(len(spectra))), 1)[0]
     in_frame = spectra[:, : 1 + (2048 - 512) // 128]
     level = in_frame.abs().square().sum(dim=-1, keepdim=True)
     cross = (in_frame[..., PAIRS[:, 0]] * in_frame[..., PAIRS[:, 1]].conj() / level).mean(dim=1)
@@ -116,7 +116,7 @@ def test_a_plane_wave_alone_peaks_at_its_direction_with_its_weight_for_any_white
     index = int(rng.integers(1000))
     wave = plane_wave(GRID.directions[index], rng.normal(size=6000))
     spectra = weighted.spectra(torch.from_numpy(wave.astype(np.float32)))
-    noise = NoiseModel(random_whitening(len(spectra), seed), torch.zeros(len(spectra)))
+    noise = NoiseModel.of(random_whitening(len(spectra), seed), torch.zeros(len(spectra)))
     for frame in weighted_map(weighted, spectra, noise):
         assert int(frame.argmax()) == index
         assert 0.97 < frame.max() <= 1.005
@@ -131,7 +131,7 @@ def test_the_peak_of_a_plane_wave_is_its_mean_weight():
     spectra = plain.spectra(torch.from_numpy(wave.astype(np.float32)))
     unit = torch.eye(5, dtype=torch.complex64).expand(len(spectra), -1, -1)
     power = spectra.abs().square().sum(dim=-1)
-    noise = NoiseModel(unit, power.median(dim=1).values)
+    noise = NoiseModel.of(unit, power.median(dim=1).values)
     in_frame = power[:, :13]
     expected = (1 - noise.floor[:, None] / in_frame).clamp_min(0).mean()
     assert weighted_map(plain, spectra, noise, 1).max() == pytest.approx(1.0, abs=0.01)
@@ -322,7 +322,7 @@ def test_bands_cover_all_frequencies_and_a_wave_keeps_its_weight():
         assert all(one.stop == other.start < other.stop for one, other in itertools.pairwise(weighted._bands))
         assert weighted._bands[-1].stop * weighted._together == weighted._bins.stop - weighted._bins.start
         spectra = weighted.spectra(torch.from_numpy(wave.astype(np.float32)))
-        noise = NoiseModel(random_whitening(len(spectra), 5), torch.zeros(len(spectra)))
+        noise = NoiseModel.of(random_whitening(len(spectra), 5), torch.zeros(len(spectra)))
         found = weighted_map(weighted, spectra, noise, 1)[0]
         assert int(found.argmax()) == 3
         assert found.max() == pytest.approx(1.0, abs=0.03)
