@@ -37,7 +37,7 @@ class PretrainedModel:
 
 PRETRAINED = {
     "nao_head_12": PretrainedModel(
-        sha256="9c9cd281bb5876e43d472bd3782f478c96dbd957062422b086446a2489f628ba",
+        sha256="f2d758d9f3f9fe0397b190fbfdcccb62a0a86ed88797b0a1a6254c32b4338086",
         description="simulated rooms with real talkers and sensor noise, LOCATA's robot head, without labels",
     ),
 }
