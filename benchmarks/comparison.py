@@ -46,10 +46,8 @@ CLASSICAL: dict[str, Callable[[], Any]] = {
 SHIPPED: dict[str, dict[str, Any]] = {
     "shipped tracker": {},
     "shipped tracker, causal": {"causal": True},
-    "shipped tracker, causal, dereverberation": {
-        "causal": True,
-        "features": GCCFeatures(dereverberation=True),
-    },
+    "shipped tracker, causal, dereverberation": {"causal": True, "features": GCCFeatures(dereverberation=True)},
+    "shipped tracker, causal, no dereverberation": {"causal": True, "features": GCCFeatures(dereverberation=False)},
 }
 ForArray = Callable[[MicArray], Any]
 
