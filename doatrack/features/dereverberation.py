@@ -111,9 +111,7 @@ class Dereverberator:
         self._in_step = max(1, round(self._step / (hop * self._n_usual)))
         self._held = held
         self._shape = torch.sin((torch.arange(2 * hop, dtype=torch.float64) + 0.5) * torch.pi / (2 * hop))
-        self._last: Tensor | float = 0.0  # products of the last usual block, or more, and their windows
-        self._recent: Tensor | float = 0.0  # and of what came after it
-        self._n_last = self._n_recent = 0
+        self._learner = _Learner(self._n_usual)
         self.restart(first_block)
 
     def restart(self, first_block: int) -> None:
@@ -188,7 +186,7 @@ class Dereverberator:
         self._heard = known[:, -n_taps:]
         # the windows before each one side by side, (n_freq, count, n_taps n_mics)
         earlier = known[:, :-1].unfold(1, n_taps, 1).transpose(2, 3).flatten(2)
-        rest = new - earlier @ self._learned(known, earlier)
+        rest = new - earlier @ self._learner.prediction(known, earlier)
         halves = (torch.fft.irfft(rest.permute(2, 1, 0), 2 * hop) * shape).unflatten(2, (2, hop))
         before = halves.new_zeros(len(samples), hop) if self._half is None else self._half
         whole = torch.cat([before[:, None], halves[:, :-1, 1]], dim=1) + halves[:, :, 0]
@@ -198,9 +196,25 @@ class Dereverberator:
         self._n_done += count
         return whole[:, skip:].flatten(1)
 
-    def _learned(self, known: Tensor, earlier: Tensor) -> Tensor:
-        """Return what foretells windows, learned from them and those before, as for `_products`."""
-        self._recent = self._recent + _products(known, earlier)
+
+class _Learner:
+    """What takes earlier windows to the present, learned from those of the last blocks.
+
+    Parameters
+    ----------
+    n_usual : int
+        Windows of a usual block.
+    """
+
+    def __init__(self, n_usual: int) -> None:
+        self._n_usual = n_usual
+        self._last: Tensor | float = 0.0  # products of the last usual block, or more, and their windows
+        self._recent: Tensor | float = 0.0  # and of what came after it
+        self._n_last = self._n_recent = 0
+
+    def prediction(self, spectra: Tensor, earlier: Tensor) -> Tensor:
+        """Return it (n_freq, n_inputs, n_mics) for the next windows, learned from them too, as for `_products`."""
+        self._recent = self._recent + _products(spectra, earlier)
         self._n_recent += earlier.shape[1]
         # a block alone tells too little of so many microphones, and what is left at the end may be short
         found = _prediction(self._recent + self._last)
