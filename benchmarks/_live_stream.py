@@ -35,7 +35,7 @@ def measure_live(args: argparse.Namespace) -> list[Row]:
         "PhysicsVAETracker.paper, causal": untrained(PhysicsVAETracker.paper().set_params(causal=True), array),
     }
     few = MicArray.from_preset("tetrahedron_4")
-    for name, chosen in (("", None), (", dereverberation", True)):
+    for name, chosen in (("", None), (", no dereverberation", False)):
         features = GCCFeatures(causal=True, dereverberation=chosen)
         trackers[f'4 microphones: SRPPHAT, "whitened", causal{name}'] = untrained(SRPPHAT(features=features), few)
     repeats = 1 if args.quick else max(3, args.repeats)
