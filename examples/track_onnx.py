@@ -114,7 +114,7 @@ def phat(waveform, known):
 def less_foretold(waveform, known):
     """Return a waveform less what its last milliseconds foretell, block by block, in short windows, by least squares.
 
-    Blocks end with frames. Where no frame may wait for later sound, all comes out half a window later instead.
+    Blocks end with frames. Where no frame may wait for later sound, all comes out later by what windows reach.
     """
     rate, (n_mics, n_samples) = known["sample_rate"], waveform.shape
     hop = max(2, round(WINDOW_S * rate / 2))

@@ -93,7 +93,10 @@ class Dereverberator:
     Attributes
     ----------
     delay_samples : int
-        What must follow a block until its samples are known, since windows reach beyond it.
+        What must follow a block until its samples are known, since windows reach beyond it: half a window where blocks
+        begin and end with windows, up to a whole one elsewhere, as after a gap.
+    most_delay_samples : int
+        The largest that it can become.
 
     Examples
     --------
@@ -107,6 +110,7 @@ class Dereverberator:
     def __init__(self, sample_rate: int, first_block: int = 0, step: int | None = None, *, held: bool = False) -> None:
         hop = self._hop = max(2, round(_WINDOW_S * sample_rate / 2))
         self._n_usual = max(1, round(_BLOCK_S * sample_rate / hop))  # windows of a block
+        self.most_delay_samples = 2 * hop - 1
         self._step = hop * self._n_usual if step is None else step
         self._in_step = max(1, round(self._step / (hop * self._n_usual)))
         self._held = held
@@ -124,7 +128,7 @@ class Dereverberator:
         """
         hop, usual = self._hop, self._hop * self._n_usual
         aligned = first_block % hop == 0 and self._step % (self._in_step * hop) == 0
-        self.delay_samples = hop if aligned else 2 * hop - 1
+        self.delay_samples = hop if aligned else self.most_delay_samples
         self._given_end = first_block - (self.delay_samples if self._held else 0)
         # a first block that is too short learns little: where there may be a longer one it is that
         least = max(1, min(self._given_end, usual))

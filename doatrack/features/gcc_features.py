@@ -57,7 +57,8 @@ class GCCFeatures:
     dereverberation : bool, optional
         Whether what the last 6 to 16 ms foretell, above all early reflections, is subtracted first (`dereverberate`).
         None: yes, but not if `causal` with more than 8 microphones, where a live frame would take twice as long or
-        more. It changes nothing for "phat". If `causal`, what is heard is 2 ms older: a frame waits for nothing.
+        more. It changes nothing for "phat". If `causal`, what is heard is 2 to 4 ms older: a frame waits for
+        nothing.
     statistics_s : float
         Span of the recording from which floor and covariance are learned, in seconds.
     causal : bool

@@ -88,7 +88,7 @@ class WeightedStream(FeatureStream):
             self._left = SampleBuffer()
             self._raw, self._samples = self._samples, self._left.reader()
             if not settings.causal:
-                self.look_ahead_samples = self._dereverberator.delay_samples
+                self.look_ahead_samples = self._dereverberator.most_delay_samples
         if not settings.causal:
             self.look_ahead_samples += (self._span - 1) * hop
 

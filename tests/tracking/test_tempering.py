@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from doatrack import SRPPHAT, MicArray
+from doatrack.estimators import _streamed
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._smoothing import join_frames, smoother_weights
 from doatrack.geometry import DirectionGrid
@@ -85,6 +87,27 @@ def test_the_smoother_of_trackers_is_tempered_and_the_filter_is_not():
         found = join_frames(frames, transition, smoothing, STEP_S)
         assert np.allclose(found.doa, doa)
         assert np.allclose(found.concentration, concentration)
+
+
+def test_recordings_are_smoothed_part_by_part_with_one_temper(monkeypatch):
+    """Through the tracker itself, in parts of 8 frames."""
+    monkeypatch.setattr(_streamed, "_GROUP_FRAMES", 8)
+    array = MicArray([[0.05, 0, 0], [-0.05, 0.01, 0], [0, 0.05, 0.03], [0.01, -0.03, 0.05]])
+    rng = np.random.default_rng(0)
+    signal = (rng.normal(size=(1, 20000)) + 0.05 * rng.normal(size=(4, 20000))).astype(np.float32)
+    signal[:, 8000:10000] *= 0.01
+    tracker = SRPPHAT(n_directions=300, win_length=512, hop_length=384, map_scale=2000.0).fit(signal, array)
+    track, step_s = tracker.track(signal, smoothing="smoother"), 384 / 16000
+    maps_of_frames = 2000.0 * tracker.predict_map(signal)
+    weight = np.where(track.activity, 1.0, 0.1)
+    factors = Tempering(step_s).push(maps_of_frames, weight)
+    assert factors.max() < 0.5
+    posterior = grid_smoother(maps_of_frames, tracker._transition(own_grid=True), weight * factors)
+    assert np.allclose(track.doa, posterior_directions(posterior, tracker.grid_)[0], atol=1e-4)
+    untempered = posterior_directions(
+        grid_smoother(maps_of_frames, tracker._transition(own_grid=True), weight), tracker.grid_
+    )
+    assert np.median(untempered[1]) > 1.5 * np.median(track.concentration)
 
 
 def test_directions_without_maps_count_as_they_are():
