@@ -7,19 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from doatrack.features import (
-    activity_at_frames,
-    analysis_window,
-    band_power,
-    dereverberate,
-    gcc_phat,
-    lag_transform,
-    sound_activity,
-)
+from doatrack.features import activity_at_frames, analysis_window, band_power, gcc_phat, lag_transform, sound_activity
 from doatrack.features import stft as short_time_spectra
 from doatrack.geometry import DirectionGrid, MicArray
 
-__all__ = ["GRID_SCALES", "LAG_STEP", "DelayEvidence", "Wiring", "measure_delays", "without_reflections"]
+__all__ = ["GRID_SCALES", "LAG_STEP", "DelayEvidence", "Wiring", "measure_delays"]
 
 Array = NDArray[np.float64]
 
@@ -133,27 +125,16 @@ class DelayEvidence:
         return np.clip(np.rint(delays / LAG_STEP).astype(np.intp) + middle, 0, self.gcc.shape[2] - 1)
 
 
-def without_reflections(recordings: list[NDArray[np.float32]], sample_rate: int) -> list[NDArray[np.float32]]:
-    """Return recordings less their early reflections, which blur the delays.
-
-    Whatever the order of the channels and their signs, they go alike. Channels that share no sound may share what was
-    foretold of it.
-    """
-    return [dereverberate(torch.from_numpy(waveform), sample_rate).numpy() for waveform in recordings]
-
-
 def measure_delays(
     recordings: list[NDArray[np.float32]],
     array: MicArray,
     sample_rate: int,
     speed_of_sound: float,
     *,
-    left: list[NDArray[np.float32]] | None = None,
     brief: bool = False,
 ) -> DelayEvidence:
     """Return the correlations of the clearest frames of recordings of one set-up; too short ones give no frame.
 
-    `left` is what is correlated where the recordings have sound, in place of themselves (`without_reflections`).
     `brief` takes many short frames, in which echoes come alone, in place of long ones, in which the loudest wave
     stands out.
     """
@@ -165,8 +146,8 @@ def measure_delays(
     transform, window = lag_transform(lags, win), analysis_window("hann", win)
     most = _MOST_BRIEF_LOOKED_AT // len(recordings) + 1 if brief else None
     parts, times, start = [], [], 0.0
-    for waveform, rest in zip(recordings, recordings if left is None else left, strict=True):
-        spectra, when = _active_spectra(torch.from_numpy(waveform), torch.from_numpy(rest), window, sample_rate, most)
+    for waveform in recordings:
+        spectra, when = _active_spectra(torch.from_numpy(waveform), window, sample_rate, most)
         for block in spectra.split(8):
             parts.append(gcc_phat(block, pairs, transform).numpy())
         times.append(when + start)
@@ -196,12 +177,9 @@ def _chosen_pairs(array: MicArray) -> NDArray[np.int64]:
 
 
 def _active_spectra(
-    waveform: torch.Tensor, left: torch.Tensor, window: torch.Tensor, sample_rate: int, most: int | None
+    waveform: torch.Tensor, window: torch.Tensor, sample_rate: int, most: int | None
 ) -> tuple[torch.Tensor, Array]:
-    """Return the spectra of what is left of a waveform in frames with sound, of many `most` evenly chosen, and when.
-
-    `left` (n_mics, n_samples) is what spectra are taken of, the waveform tells where there is sound.
-    """
+    """Return the spectra of frames with sound, of many `most` evenly chosen, and when they are."""
     win, hop = len(window), len(window) // 2
     if waveform.shape[1] < win:
         return torch.zeros(0, len(waveform), win // 2 + 1, dtype=torch.complex64), np.zeros(0)
@@ -210,7 +188,7 @@ def _active_spectra(
     chosen = np.flatnonzero(active)
     if most is not None and len(chosen) > most:
         chosen = chosen[np.linspace(0, len(chosen) - 1, most).round().astype(np.intp)]
-    spectra = short_time_spectra(left, window, hop)[torch.from_numpy(chosen)]
+    spectra = short_time_spectra(waveform, window, hop)[torch.from_numpy(chosen)]
     return spectra, (chosen * hop + win / 2) / sample_rate
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from doatrack._validation import check_int, check_real
 from doatrack.audio.recordings import Recordings, Signals
 from doatrack.estimators._setup_channels import ChannelStatistics, channel_findings, unrelated_findings
-from doatrack.estimators._setup_evidence import DelayEvidence, Wiring, measure_delays, without_reflections
+from doatrack.estimators._setup_evidence import DelayEvidence, Wiring, measure_delays
 from doatrack.estimators._setup_findings import unexplained, wiring_findings
 from doatrack.estimators._setup_repairs import LEAST_GAIN, SCALES, SCREENED, find_repairs
 from doatrack.estimators._setup_report import Finding, SetupReport
@@ -109,24 +109,21 @@ def check_setup(
     if len(good) < 2:
         return SetupReport(tuple(findings), (_NONE_LEFT,), 0, math.nan)
 
-    def measured(left: list[NDArray[np.float32]], *, brief: bool = False) -> DelayEvidence:
-        chosen = array.select(good)
-        return measure_delays(heard, chosen, sample_rate, speed_of_sound, left=left, brief=brief)
+    def measured(brief: bool = False) -> DelayEvidence:
+        heard = [w[good] for w in waveforms]
+        return measure_delays(heard, array.select(good), sample_rate, speed_of_sound, brief=brief)
 
-    heard = [w[good] for w in waveforms]
-    # what channels share is told by all of the sound: what is foretold by all of them is subtracted from each
-    unrelated = unrelated_findings(measured(heard), good)
+    evidence = measured()
+    unrelated = unrelated_findings(evidence, good)
     if unrelated:
         findings += unrelated
         good = _usable(findings, good)
         if len(good) < 2:
             return SetupReport(tuple(findings), (_NONE_LEFT,), 0, math.nan)
-        heard = [w[good] for w in waveforms]
-    left = without_reflections(heard, sample_rate)
-    evidence = measured(left)
+        evidence = measured()
     if evidence.n_frames < _FEWEST_FRAMES:
         return SetupReport(tuple(findings), (_too_little(evidence.n_frames),), 0, math.nan)
-    return _geometry_report(evidence, measured(left, brief=True), good, findings, array, generator)
+    return _geometry_report(evidence, measured(brief=True), good, findings, array, generator)
 
 
 def _beginning(recordings: Recordings, index: int, n_samples: int) -> NDArray[np.float32]:
