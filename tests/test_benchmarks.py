@@ -284,6 +284,13 @@ def test_the_profile_of_an_epoch_names_every_stage(benchmark_module, tmp_path):
     assert figures["n_steps"] == 1
 
 
+@pytest.mark.parametrize(("n_mics", "left_out"), [(12, ", no dereverberation"), (7, ", dereverberation")])
+def test_comparison_measures_no_causal_tracker_twice(benchmark_module, n_mics, left_out):
+    comparison, array = benchmark_module("comparison"), MicArray(np.random.default_rng(0).normal(size=(n_mics, 3)))
+    same = [name for name in comparison.SHIPPED if comparison._is_the_default(name, array)]
+    assert same == ["shipped tracker, causal" + left_out]
+
+
 def test_comparison_on_simulated_scenes(benchmark_module, tmp_path, capsys):
     options = ["--data", str(tmp_path), "--simulated", "1", "--only", "SRP-PHAT", "--only-set", "random arrays, sensor"]
     benchmark_module("comparison").main([*options, "--json", str(tmp_path / "all.json")])
