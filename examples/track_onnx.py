@@ -26,6 +26,8 @@ PREDICTION_LOADING, LEAST = 0.03, 0.1
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
 ALIKE, ENOUGH = 2, 64  # that have one noise model, if causal; of twice so many quiet snapshots half are taken
 REFRESH_S, REFRESH_SHARE = 7.5, 1.0  # when noise is learned anew by models that look at earlier sound only
+PIECE_S, SHARE, EVERY, TOGETHER = 0.2, 0.25, 2, 4  # of sound whose least power tells whether the noise is another one
+RISES, RISES_LIVE = ((8, 1.5), (15, 0.8)), ((4, 1.6), (9, 0.8))  # pieces before and after, nats
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
 MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
 
@@ -186,8 +188,8 @@ def weighted(waveform, n_frames, known):
     decay = math.exp(-step / rate / features["reverberation_decay_s"])
     boost = max(1, features["reverberation_factor"]) ** 2
     echo, begin, parts = (np.zeros(len(spectra), np.float32), np.zeros((len(spectra), delay), np.float32)), 0, []
-    for start, stop, learned in runs(n_frames, span, known):
-        kept, every = history(end[learned], n_span, MOST_CAUSAL if features["causal"] else MOST)
+    find = runs_of_earlier if features["causal"] else runs_of_spans
+    for start, stop, kept, every in find(spectra, first[:-1], end[:-1], n_span, step, known):
         whitening, floor = noise_of(spectra[:, kept], features, every, diffuse, alike)
         below = quadratic(whitening, transform, bands, known)
         below /= np.repeat([band.stop - band.start for band in bands], transform.shape[1])
@@ -222,14 +224,85 @@ def history(total, n_span, most):
     return sorted(range(0, total, every)[-capacity:], key=lambda k: k // every % capacity), every
 
 
-def runs(n_frames, span, known):
-    """Yield runs of frames (first, end) and the last frame from which their noise is learned."""
-    refresh, start = max(1, round(REFRESH_S * known["sample_rate"] / known["hop_length"])), 0
-    while start < n_frames:
-        steady = max(1, min(refresh, int(REFRESH_SHARE * start))) if known["features"]["causal"] else span
-        stop = min(start + steady, n_frames)
-        yield start, stop, start if known["features"]["causal"] else stop - 1
-        start = stop
+def runs_of_spans(spectra, first, end, n_span, step, known):
+    """Yield runs of frames (start, stop), the snapshots that tell their noise, and how many each of them stands for."""
+    piece = max(1, round(PIECE_S * known["sample_rate"] / step))
+    span = max(1, round(known["features"]["statistics_s"] * known["sample_rate"] / known["hop_length"]))
+    levels = least_powers(spectra, piece) if known["features"]["noise_changes"] else np.zeros((0, 1))
+    for start in range(0, len(end), span):
+        stop = min(start + span, len(end))
+        total, middles = end[stop - 1], (first[start:stop] + end[start:stop]) // 2
+        heard = min(len(levels), total // piece)
+        recent = levels[max(0, heard - n_span // piece - max(n for n, _ in RISES)) : heard]
+        kept, every = history(total, n_span, MOST)
+        edges = [0, *(piece * (heard - len(recent) + k) for k in changes(recent)), total]
+        for low, high in itertools.pairwise(edges):
+            inside = start + np.flatnonzero((middles >= low) & (middles < high))
+            if len(inside):
+                yield inside[0], inside[-1] + 1, between(kept, low, high), every
+
+
+def runs_of_earlier(spectra, first, end, n_span, step, known):
+    """Yield what `runs_of_spans` does where nothing may wait for later sound."""
+    rate, hop = known["sample_rate"], known["hop_length"]
+    piece, refresh = max(1, round(PIECE_S * rate / step)), max(1, round(REFRESH_S * rate / hop))
+    levels = least_powers(spectra, piece) if known["features"]["noise_changes"] else np.zeros((0, 1))
+    # snapshots since the noise began, and frames; the piece it began with
+    counted, n_frames, begun = np.arange(0), 0, 0
+    start = steady = heard = 0
+    for k in range(len(end)):
+        counted = np.append(counted, np.arange(heard, end[k]))
+        n, new, heard = min(len(levels), end[k] // piece), end[k] // piece > heard // piece, end[k]
+        grown = [m for m, least in RISES_LIVE if new and n - begun >= 2 * m and rise(levels[n - 2 * m : n]) >= least]
+        if grown:
+            kept, _ = history(len(counted), n_span, MOST_CAUSAL)
+            counted = counted[between(kept, len(counted) - grown[0] * piece, len(counted))]
+            begun, n_frames, steady = n - grown[0], round(grown[0] * piece * step / hop), 0
+        if steady == 0:
+            if k > start:
+                yield start, k, counted_then, every
+            kept, every = history(len(counted), n_span, MOST_CAUSAL)
+            start, counted_then, steady = k, counted[kept], max(1, min(refresh, int(REFRESH_SHARE * n_frames)))
+        steady, n_frames = steady - 1, n_frames + 1
+    yield start, len(end), counted_then, every
+
+
+def between(kept, low, high):
+    """Return those of the kept snapshots, in the order in which they came unless it is all."""
+    inside = [k for k in kept if low <= k < high]
+    return kept if len(inside) == len(kept) else sorted(inside)
+
+
+def least_powers(spectra, piece):
+    """Return logs of the least power, in groups of frequencies, of pieces of so many snapshots, one after the other."""
+    power = (np.abs(spectra[::EVERY]) ** 2).sum(axis=2)
+    power = np.where(power.any(axis=0), power, np.inf)
+    whole, n = len(power) // TOGETHER * TOGETHER, power.shape[1] // piece
+    power = power[:whole].reshape(-1, TOGETHER, power.shape[1]).mean(axis=1) if whole else power
+    return np.log(np.maximum(power[:, : n * piece].reshape(len(power), n, piece).min(axis=2), 1e-30)).T
+
+
+def rise(levels):
+    """Return how far the least power of the second half is above that of the first, in most groups."""
+    before, after = (half.min(axis=0) for half in np.split(levels, 2))
+    known = np.isfinite(before) & np.isfinite(after)
+    return np.quantile((after - before)[known], SHARE) if known.any() else 0.0
+
+
+def changes(levels):
+    """Return the pieces with which louder or softer noise begins."""
+    found = []
+    for rows, sign in ((levels, 1), (levels[::-1], -1)):
+        start = 0
+        for k in range(1, len(rows)):
+            if any(start + n <= k <= len(rows) - n and rise(rows[k - n : k + n]) >= least for n, least in RISES):
+                found.append(k if sign > 0 else len(rows) - k)
+                start = k
+    kept = []
+    for k in sorted(set(found)):
+        if not kept or k - kept[-1] >= min(n for n, _ in RISES):
+            kept.append(k)
+    return np.array(kept, int)
 
 
 def noise_of(spectra, features, every, diffuse, alike):

@@ -61,6 +61,9 @@ class GCCFeatures:
         nothing.
     statistics_s : float
         Span of the recording from which floor and covariance are learned, in seconds.
+    noise_changes : bool
+        Whether noise that starts or stops is noticed, and learned from what is after it; live only noise that starts,
+        one to two seconds late. Otherwise all of the span counts.
     causal : bool
         Whether they are learned from earlier sound only, for streams; otherwise also from later sound, up to the span.
 
@@ -105,6 +108,7 @@ class GCCFeatures:
     reverberation_decay_s: float = 0.03
     dereverberation: bool | None = None
     statistics_s: float = 20.0
+    noise_changes: bool = True
     causal: bool = False
 
     def __post_init__(self) -> None:
@@ -132,6 +136,7 @@ class GCCFeatures:
             check_real("reverberation_factor", self.reverberation_factor, 0.0)
         for name in ("reverberation_delay_s", "reverberation_decay_s", "statistics_s"):
             check_real(name, getattr(self, name), 0.0, exclusive_minimum=True)
+        check_bool("noise_changes", self.noise_changes)
         check_bool("causal", self.causal)
         if self.dereverberation is not None:
             check_bool("dereverberation", self.dereverberation)

@@ -65,6 +65,27 @@ class NoiseHistory:
         assert self._power is not None
         return self._power[:, : self._n_kept]
 
+    @property
+    def n_snapshots(self) -> int:
+        """How many came so far."""
+        return self._n_heard + self._n_waiting
+
+    def between(self, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """Return spectra and powers of what is kept of the snapshots `first` to `last` - 1, counted from the start.
+
+        In the order in which they came, unless it is all there is.
+        """
+        spectra, power = self.spectra, self.power
+        slots = torch.arange(self._n_kept, device=power.device)
+        newest = -(-self._n_heard // self.every) - 1
+        number = self.every * (newest - (newest - slots) % self._capacity)
+        wanted = (number >= first) & (number < last)
+        if wanted.all():
+            return spectra, power
+        order = number.argsort()
+        chosen = order[wanted[order]]
+        return spectra[:, chosen], power[:, chosen]
+
     def append(self, spectra: Tensor) -> None:
         """Add the next snapshots (n_freq, n, n_mics)."""
         chosen = self._chosen(spectra)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from doatrack.features.dereverberation import Dereverberator
-from doatrack.features.noise_history import NoiseHistory
+from doatrack.features.noise_learner import NoiseLearner
 from doatrack.features.noise_model import NoiseModel
 from doatrack.features.reverberation import Echo
 from doatrack.features.samples import SampleBuffer
@@ -17,22 +17,16 @@ from doatrack.features.weighted_gcc import WeightedGCC
 
 __all__ = ["WeightedStream"]
 
-_REFRESH_S = 7.5
-_REFRESH_SHARE = 1.0
-"""When the causal noise model is learned anew: after so many seconds, and at the start each time there is so much more
-sound, as a share of what there was."""
-_MOST, _MOST_CAUSAL = 640, 160
-"""Snapshots of a span that noise is learned from. They overlap by three quarters, and neighbours tell nearly the same;
-the causal model is learned again and again, and time counts."""
 _FRAMES_AT_ONCE = 8
 
 
 class WeightedStream(FeatureStream):
     """Correlations of one recording whose noise model follows the recording.
 
-    Not causal: the recording is cut into spans, and each span's frames use the noise of the whole span; the last
-    span reaches back to have the full length. Causal: each frame uses what was learned from the span before it. A gap
-    ends a span; what was learned before it still counts, what was lost does not.
+    Not causal: the recording is cut into spans, and each span's frames use the noise of the whole span, or where noise
+    starts or stops of what is between; the last span reaches back to have the full length. Causal: each frame uses what
+    was learned from the span before it, or since the noise grew. A gap ends a span; what was learned before it still
+    counts, what was lost does not.
 
     Parameters
     ----------
@@ -71,15 +65,10 @@ class WeightedStream(FeatureStream):
         super().__init__(weighted.frames, lambda samples: samples, blocks, causal=causal, order=order)
         self._weighted = weighted
         settings, rate, hop = weighted.settings, self._frames.sample_rate, self._frames.hop_length
-        self._span = max(1, round(settings.statistics_s * rate / hop))
-        self._refresh = max(1, round(_REFRESH_S * rate / hop))
-        n_span = weighted.n_snapshots(self._length(self._span))
-        self._history = NoiseHistory(n_span, _MOST_CAUSAL if settings.causal else _MOST)
+        self._noise = NoiseLearner(weighted)
         self._spectra = _Waiting()
         self._echo: Echo | None = None
-        self._noise: NoiseModel | None = None
         self._start = 0  # of the present segment, in samples
-        self._n_heard = self._n_steady = 0  # frames so far, and those for which the causal noise model still holds
         self._dereverberator: Dereverberator | None = None
         if settings.dereverberation:
             # blocks end with frames
@@ -90,7 +79,7 @@ class WeightedStream(FeatureStream):
             if not settings.causal:
                 self.look_ahead_samples = self._dereverberator.most_delay_samples
         if not settings.causal:
-            self.look_ahead_samples += (self._span - 1) * hop
+            self.look_ahead_samples += (self._noise.span - 1) * hop
 
     def _computed(self) -> list[Tensor]:
         if self._dereverberator is not None:
@@ -106,9 +95,8 @@ class WeightedStream(FeatureStream):
         while (waiting := self._n_whole() - self.n_frames) > 0:
             if self._weighted.settings.causal:
                 parts += self._causal()
-            elif waiting >= self._span:
-                self._learn(self.n_frames + self._span)
-                parts += self._correlate(self._span)
+            elif waiting >= self._noise.span:
+                parts += self._of_span(self._noise.span)
             else:
                 # bit by bit, so that a span need not be copied as a whole
                 self._hear(self.n_frames + waiting)
@@ -122,12 +110,15 @@ class WeightedStream(FeatureStream):
     def _causal(self) -> list[Tensor]:
         """Return the correlations of the next frame: one by one, so that chunks do not count."""
         self._hear(self.n_frames + 1)
-        if self._n_steady == 0:
-            self._learn(self.n_frames + 1)
-            self._n_steady = max(1, min(self._refresh, int(_REFRESH_SHARE * self._n_heard)))
-        self._n_steady -= 1
-        self._n_heard += 1
-        return self._correlate(1)
+        return self._correlate(1, self._noise.now())
+
+    def _of_span(self, n_frames: int) -> list[Tensor]:
+        """Return the correlations of the next frames, with the noise of the span that ends with them."""
+        ranges = [self._snapshots(frame) for frame in range(self.n_frames, self.n_frames + n_frames)]
+        self._hear(self.n_frames + n_frames)
+        before = self._noise.n_heard - ranges[-1][1]  # snapshots of earlier segments
+        middles = [before + (first + end) // 2 for first, end in ranges]
+        return [part for count, noise in self._noise.models(middles) for part in self._correlate(count, noise)]
 
     def _rest(self) -> list[Tensor]:
         parts: list[Tensor] = []
@@ -136,8 +127,7 @@ class WeightedStream(FeatureStream):
             parts = self._measured()
         left = self._n_whole() - self.n_frames
         if left > 0:
-            self._learn(self.n_frames + left)
-            parts += self._correlate(left)
+            parts += self._of_span(left)
         return parts
 
     def _skip(self, n_samples: int) -> None:
@@ -168,9 +158,6 @@ class WeightedStream(FeatureStream):
         """Return how many frames, from the first one of the stream, are whole."""
         return self._frames.count(self._samples.n_samples)
 
-    def _length(self, n_frames: int) -> int:
-        return (n_frames - 1) * self._frames.hop_length + self._frames.win_length
-
     def _snapshots(self, frame: int) -> tuple[int, int]:
         """Return the first snapshot of a frame, from the start of the segment, and the one after its last."""
         return self._weighted.frame_range(frame * self._frames.hop_length - self._start)
@@ -178,16 +165,10 @@ class WeightedStream(FeatureStream):
     def _hear(self, n_frames: int) -> None:
         """Let noise be learned from what was heard until the end of so many frames."""
         for spectra in self._spectra.unheard(self._snapshots(n_frames - 1)[1]):
-            self._history.append(spectra)
+            self._noise.hear(spectra)
 
-    def _learn(self, n_frames: int) -> None:
-        """Learn the noise of the span that ends with so many frames."""
-        self._hear(n_frames)
-        self._noise = self._weighted.learn(self._history.spectra, self._history.power, self._history.every)
-
-    def _correlate(self, n_frames: int) -> list[Tensor]:
+    def _correlate(self, n_frames: int, noise: NoiseModel) -> list[Tensor]:
         """Return the correlations of the next frames, a few at a time."""
-        assert self._noise is not None
         parts = []
         for done in range(0, n_frames, _FRAMES_AT_ONCE):
             count = min(_FRAMES_AT_ONCE, n_frames - done)
@@ -196,7 +177,7 @@ class WeightedStream(FeatureStream):
             keep = min(ranges[-1][0], last)
             spectra = self._spectra.between(first, last)
             places = [(a - first, b - first) for a, b in ranges[:-1]]
-            found, self._echo = self._weighted(spectra, self._noise, places, self._echo, keep - first)
+            found, self._echo = self._weighted(spectra, noise, places, self._echo, keep - first)
             parts.append(found)
             self._spectra.forget(keep)
             self.n_frames += count

@@ -125,7 +125,8 @@ def simulate_scene(
     noise, noise_info = _make_noise(kind, noise_source, layout, settings, noise_generator, device)
     if noise is not None:
         # noise that plays for a part of the time is that much weaker on average
-        share = settings.noise_share if kind in _LOUDSPEAKER_KINDS else 1.0
+        start, end = settings.noise_samples
+        share = (end - start) / settings.n_samples if kind in _LOUDSPEAKER_KINDS else 1.0
         anyone = np.any([activity for _, activity in talkers], axis=0)
         heard = heard + scale_to_snr(noise, heard, anyone, snr_db - 10 * math.log10(share))
     peak = heard.abs().max().item()
@@ -254,7 +255,8 @@ def _make_noise(
     signal = _remove_rumble(signal, rate)
     if kind == "diffuse":
         return diffuse_field(signal, layout.room, layout.mic_positions, generator, device), {}
-    signal[math.ceil(settings.noise_share * n_samples) :] = 0.0
+    start, end = settings.noise_samples
+    signal[:start] = signal[end:] = 0.0
     place = draw_loudspeaker(layout, settings, generator)
     doa = directions_from_array(layout, place[None])[0]
     noise = loudspeaker_noise(signal, layout.room, place, layout.mic_positions, generator, device)

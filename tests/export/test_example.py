@@ -1,5 +1,6 @@
 """examples/track_onnx.py, run where neither torch nor doatrack can be imported."""
 
+import dataclasses
 import pathlib
 import runpy
 import subprocess
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from sklearn.base import clone
 
+from doatrack.features import GCCFeatures
 from doatrack.features.dereverberation import Dereverberator
 from doatrack.tracking import Track
 
@@ -44,6 +47,20 @@ def test_numpy_and_onnxruntime_alone_agree_with_the_tracker(exported, tmp_path, 
     np.testing.assert_allclose(found[:, 6], track.concentration, rtol=1e-2)
     np.testing.assert_allclose(found[:, 7], np.degrees(track.credible_angle), rtol=1e-2)
     assert f"15 frames, {track.activity.sum()} with sound" in process.stdout
+
+
+@pytest.mark.parametrize("name", ["weighted-srp", "causal-srp"])
+def test_it_notices_noise_that_starts_and_stops(exported, tmp_path, name):
+    tracker, signals, model = exported(name)
+    calm, loud = signals[0], 0.1 * signals[1] + np.roll(np.random.default_rng(0).normal(size=(1, 48000)), 2)
+    waveform = 0.02 * np.concatenate([calm, calm, loud, loud, calm, calm, loud], axis=1).astype(np.float32)
+    process = follow(tmp_path, model, waveform)
+    assert process.returncode == 0, process.stderr
+    found = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(found[:, 1:4], tracker.predict(tmp_path / "a.wav"), atol=2e-3)
+    deaf = clone(tracker).set_params(features=dataclasses.replace(GCCFeatures.of(tracker.features), noise_changes=False))
+    deaf.fit(signals, tracker.array_)
+    assert np.abs(found[:, 1:4] - deaf.predict(tmp_path / "a.wav")).max() > 0.1
 
 
 @pytest.mark.parametrize("n_mics", [3, 16, 32])

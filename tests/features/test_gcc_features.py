@@ -48,6 +48,7 @@ OTHER = {
     "reverberation_decay_s": 0.2,
     "dereverberation": False,
     "statistics_s": 0.5,
+    "noise_changes": False,
     "causal": True,
 }
 
@@ -61,7 +62,11 @@ def test_every_setting_changes_the_features(name):
     usual, other = GCCFeatures(), GCCFeatures(**{name: OTHER[name]})
     assert getattr(usual, name) != OTHER[name]
     steering = torch.rand(6 * 23, 40, generator=torch.Generator().manual_seed(0))
-    one, two = (steered_map(gcc(features), steering) for features in (usual, other))
+    signal = bursts()
+    if name == "noise_changes":
+        # of which there must be one
+        signal = torch.cat([signal.repeat(1, 6), 10 * signal.flip(1).repeat(1, 6)], dim=1)
+    one, two = (steered_map(gcc(features, signal), steering) for features in (usual, other))
     assert one.shape == two.shape
     assert (one - two).abs().max() > 1e-3 * one.abs().max()
 
@@ -182,6 +187,7 @@ BAD = {
     "reverberation_delay_s": (0.0, r"reverberation_delay_s must be above 0, got 0"),
     "reverberation_decay_s": (float("nan"), r"reverberation_decay_s must be finite, got nan"),
     "statistics_s": (-1, r"statistics_s must be above 0, got -1"),
+    "noise_changes": (None, r"noise_changes must be True or False, got None"),
     "causal": (1, r"causal must be True or False, got 1"),
     "dereverberation": ("yes", r"dereverberation must be True or False, got 'yes'"),
 }

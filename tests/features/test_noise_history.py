@@ -44,6 +44,19 @@ def test_it_is_the_newest_of_every_so_many_however_they_came(n_span, most, sizes
     assert whole.every == every
 
 
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 90), st.integers(0, 90), st.integers(0, 90))
+def test_parts_of_it_are_found_by_number_and_in_order(n_span, most, total, first, last):
+    history = NoiseHistory(n_span, most)
+    history.append(numbered(0, total))
+    spectra, power = history.between(first, last)
+    found = spectra[0, :, 0].real.int().tolist()
+    expected = [number for number in kept(history) if first <= number < last]
+    assert sorted(found) == expected
+    assert len(expected) == len(kept(history)) or found == expected
+    assert torch.equal(power, snapshot_power(spectra))
+    assert history.n_snapshots == total
+
+
 def test_all_are_kept_while_they_are_few():
     history = NoiseHistory(n_span=100, most=30)
     history.append(numbered(0, 25))

@@ -71,8 +71,8 @@ def test_causal_frames_know_nothing_of_later_sound(cut, weighting):
 def test_causal_noise_is_learned_when_there_is_twice_as_much_sound_and_every_so_often():
     frames = FrameSettings(win_length=4096, hop_length=4000)  # four frames a second
     stream = extractor(True, frames, statistics_s=20.0).stream()
-    learned, learn = [], stream._learn
-    stream._learn = lambda n_frames: (learned.append(n_frames), learn(n_frames))
+    learned, learn = [], stream._weighted.learn
+    stream._weighted.learn = lambda *heard: (learned.append(stream.n_frames + 1), learn(*heard))[1]
     for start in range(0, 16000 * 30, 16000):
         stream.push(waveform(16000, seed=start))
     assert learned == [1, 2, 3, 5, 9, 17, 33, 63, 93]

@@ -115,6 +115,23 @@ def test_an_interferer_that_stops_has_the_snr_asked_for_while_it_plays():
     np.testing.assert_allclose(short.waveform[:, 12000:], gain * quiet.waveform[:, 12000:], atol=2e-3)
 
 
+def test_an_interferer_may_start_later_and_plays_until_the_end_at_most():
+    settings = dataclasses.replace(DRY, noise="directional", snr_db_range=(0.0, 0.0), moving_probability=0.0)
+    late, long, quiet = (
+        simulate_scene(ARRAY, dataclasses.replace(settings, **options), 1, white_speech).waveform
+        for options in ({"noise_start": 0.5}, {"noise_start": 0.5, "noise_share": 0.5}, {"noise": "none"})
+    )
+    np.testing.assert_array_equal(late, long)
+    n = late.shape[1] // 2
+    gain = late[:, :n].std() / quiet[:, :n].std()
+    np.testing.assert_allclose(late[:, :n], gain * quiet[:, :n], atol=1e-6)
+    assert (late - gain * quiet)[:, n + 2000 :].std() > 0.3 * gain * quiet.std()
+    part = dataclasses.replace(settings, noise_start=0.25, noise_share=0.5)
+    assert part.noise_samples == (part.n_samples // 4, 3 * part.n_samples // 4)
+    with pytest.raises(InvalidInputError, match="noise_start must be between 0 and 0.99, got 1"):
+        dataclasses.replace(settings, noise_start=1.0)
+
+
 def test_the_interferer_is_heard_from_its_direction():
     settings = dataclasses.replace(DRY, noise="directional", snr_db_range=(-40.0, -40.0), min_separation_deg=30.0)
     scene = simulate_scene(ARRAY, settings, 2, white_speech)

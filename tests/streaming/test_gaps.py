@@ -85,7 +85,7 @@ def test_a_gap_does_not_poison_the_noise(fitted, sound, name):
 def _floor_by_now(stream):
     """Return the floor learned from all that was heard: the stream's own is of an earlier frame."""
     features = stream._tracker._source._features
-    history = features._history
+    history = features._noise._history
     with torch.inference_mode():
         return features._weighted.learn(history.spectra, history.power, history.every).floor
 

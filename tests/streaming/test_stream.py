@@ -184,6 +184,8 @@ def _size(value) -> int:
         return sum(_size(part) for part in value)
     if type(value).__name__ in (
         "NoiseHistory",
+        "NoiseLearner",
+        "NoiseLevels",
         "_Waiting",
         "Echo",
         "Memory",

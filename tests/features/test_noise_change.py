@@ -1,0 +1,195 @@
+"""Noise that starts and stops: levels, changes, and what is learned after them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doatrack import SRPPHAT
+from doatrack.features import FrameSettings, GCCFeatures
+from doatrack.features.noise_change import RISES, RISES_LIVE, NoiseLevels, noise_changes, recent_rise
+from doatrack.features.noise_learner import NoiseLearner
+from doatrack.features.weighted_gcc import WeightedGCC
+from doatrack.geometry import MicArray
+
+ARRAY = MicArray([[0.05, 0, 0], [-0.05, 0.01, 0], [0, 0.05, 0.03], [0.01, -0.03, 0.05]])
+RATE = 16000
+
+
+def random_spectra(n: int, n_freq: int = 32, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n_freq, n, 3, dtype=torch.complex64, generator=torch.Generator().manual_seed(seed))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 13))
+def test_levels_do_not_depend_on_the_parts(sizes, n_snapshots):
+    spectra = random_spectra(sum(sizes))
+    parts, whole = NoiseLevels(n_snapshots, most=5), NoiseLevels(n_snapshots, most=5)
+    for part in spectra.split(sizes, dim=1):
+        parts.append(part)
+    whole.append(spectra)
+    assert parts.n_pieces == whole.n_pieces == sum(sizes) // n_snapshots
+    np.testing.assert_allclose(parts.last(5), whole.last(5), rtol=1e-5)
+    assert len(parts.last(100)) == min(5, parts.n_pieces)
+
+
+def test_a_level_is_the_least_power_of_a_group_of_frequencies():
+    spectra = random_spectra(12)
+    levels = NoiseLevels(6, most=9)
+    levels.append(spectra)
+    power = (spectra.abs() ** 2).sum(dim=2)[::2].unflatten(0, (-1, 4)).mean(dim=1)
+    expected = power.unflatten(1, (2, 6)).amin(dim=2).log().T
+    np.testing.assert_allclose(levels.last(9), expected, rtol=1e-4)
+
+
+def test_digital_silence_is_no_level():
+    spectra = random_spectra(240)
+    spectra[:, 60:190] = 0
+    spectra[:, 195] = 0
+    levels = NoiseLevels(12, most=20)
+    levels.append(spectra)
+    known = levels.last(20)
+    assert np.isinf(known[5:15]).all()
+    assert np.isfinite(known[[*range(5), *range(15, 20)]]).all()
+    assert known[np.isfinite(known)].min() > -3
+    assert noise_changes(known) == []
+    assert all(recent_rise(known[: k + 1]) == 0 for k in range(20))
+
+
+def speech_like(n: int, n_groups: int = 60, seed: int = 0) -> np.ndarray:
+    """Levels of noise, with sound far above it in four pieces of five."""
+    rng = np.random.default_rng(seed)
+    levels = rng.normal(0, 0.1, (n, n_groups))
+    return (levels + np.where(rng.random((n, n_groups)) < 0.8, rng.exponential(3.0, (n, n_groups)), 0)).astype(np.float32)
+
+
+def test_speech_is_no_change():
+    for seed in range(20):
+        levels = speech_like(100, seed=seed)
+        assert noise_changes(levels) == []
+        assert not any(recent_rise(levels[:k]) for k in range(100))
+
+
+@pytest.mark.parametrize("step", [2.0, 4.0])
+@pytest.mark.parametrize(("begin", "end"), [(30, 100), (0, 60), (35, 70), (16, 84)])
+def test_noise_that_starts_and_stops_is_found_where_it_does(begin, end, step):
+    levels = speech_like(100)
+    level = np.where((np.arange(100) >= begin) & (np.arange(100) < end), step, 0.0)[:, None]
+    noisy = np.log(np.exp(levels) + np.exp(level)).astype(np.float32)
+    found = noise_changes(noisy)
+    expected = [edge for edge in (begin, end) if 0 < edge < 100]
+    assert len(found) == len(expected)
+    assert np.abs(np.subtract(found, expected)).max() <= 2
+    assert noise_changes(noisy[::-1]) == [100 - piece for piece in reversed(found)]
+
+
+def test_what_three_frequencies_of_four_do_counts():
+    levels = np.zeros((40, 60), np.float32)
+    levels[20:, :46] = 3.0
+    assert noise_changes(levels) == [20]
+    levels[20:, 40:] = 0.0
+    assert noise_changes(levels) == []
+
+
+def test_live_a_rise_is_noticed_once_enough_followed_and_a_fall_is_not():
+    levels = np.zeros((60, 60), np.float32)
+    levels[20:40] = 4.0
+    noticed = {k: recent_rise(levels[:k]) for k in range(60)}
+    first = next(k for k in noticed if noticed[k])
+    assert (first, noticed[first]) == (20 + RISES_LIVE[0][0], RISES_LIVE[0][0])
+    assert not any(noticed[k] for k in range(40, 60))
+    weak = levels / 3
+    first = next(k for k in range(60) if recent_rise(weak[:k]))
+    assert first == 20 + RISES_LIVE[1][0]
+
+
+def test_short_recordings_have_no_changes():
+    assert noise_changes(np.zeros((0, 5), np.float32)) == noise_changes(np.ones((3, 5), np.float32)) == []
+    assert recent_rise(np.zeros((0, 5), np.float32)) == 0
+    assert min(n for n, _ in RISES) > 3
+
+
+def learner(causal: bool, **settings) -> tuple[WeightedGCC, NoiseLearner]:
+    weighted = WeightedGCC(GCCFeatures(causal=causal, **settings), FrameSettings(), torch.arange(-6.0, 7.0), ARRAY)
+    return weighted, NoiseLearner(weighted)
+
+
+def stepped(seconds: float, at: float, factor: float = 10.0, seed: int = 0) -> torch.Tensor:
+    """White noise that is so many times as strong from a time on."""
+    noise = torch.randn(4, round(seconds * RATE), generator=torch.Generator().manual_seed(seed))
+    noise[:, round(at * RATE) :] *= factor
+    return noise
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_frames_get_the_noise_of_their_own_part(changes):
+    weighted, noise = learner(False, noise_changes=changes, weighting="snr")
+    spectra = weighted.spectra(stepped(16, 7))
+    noise.hear(spectra)
+    assert noise.n_heard == spectra.shape[1]
+    middles = list(range(8, noise.n_heard, 12))
+    counts, models = zip(*noise.models(middles), strict=True)
+    assert sum(counts) == len(middles)
+    if not changes:
+        assert len(models) == 1
+        return
+    assert len(models) == 2
+    assert counts[0] == pytest.approx(7 * RATE / 3072, abs=2)
+    ratio = float((models[1].floor / models[0].floor).median())
+    assert ratio == pytest.approx(100, rel=0.2)
+
+
+def causal_models(noise: NoiseLearner, spectra: torch.Tensor) -> list:
+    models = []
+    for start in range(0, spectra.shape[1] - 12, 12):
+        noise.hear(spectra[:, start : start + 12])
+        models.append(noise.now())
+    return models
+
+
+def test_live_noise_is_learned_anew_once_it_grew_and_then_as_at_the_start():
+    weighted, noise = learner(True)
+    models = causal_models(noise, weighted.spectra(stepped(16, 8)))
+    new = [k for k in range(1, len(models)) if models[k] is not models[k - 1]]
+    change = next(k for k in new if float(models[k].floor.median()) > 3 * float(models[0].floor.median()))
+    # a piece is a frame; known after four of them
+    assert change == pytest.approx(8 * RATE / 3072 + 4, abs=1.5)
+    assert [k - change for k in new if k >= change] == [0, 4, 12, 28]
+    power = [float((models[k].floor / models[-1].floor).median()) for k in (change - 1, change, len(models) - 1)]
+    assert power[0] < 0.1
+    assert power[1:] == pytest.approx([1, 1], rel=0.3)
+    _, unmoved = learner(True, noise_changes=False)
+    late = causal_models(unmoved, weighted.spectra(stepped(16, 8)))[change + 4]
+    assert float((late.floor / models[-1].floor).median()) < 0.1
+
+
+def _wave(doa: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    delay = -(ARRAY.positions @ doa) / 343.0
+    shift = np.exp(-2j * np.pi * np.fft.rfftfreq(len(sound), 1 / RATE) * delay[:, None])
+    return np.fft.irfft(np.fft.rfft(sound) * shift, n=len(sound))
+
+
+@pytest.mark.parametrize(("causal", "begins", "ends"), [(False, 8, 12), (False, 0, 4), (True, 5, 12)])
+def test_a_loudspeaker_that_starts_or_stops_does_not_hide_the_talker(causal, begins, ends):
+    rng = np.random.default_rng(0)
+    n = 12 * RATE
+    t = np.arange(n) / RATE
+    speaks = np.sin(2 * np.pi * 0.7 * t) > 0.5
+    talker = rng.normal(size=n) * speaks
+    doa, other = np.array([0.6, 0.8, 0.0]), np.array([0.0, -0.6, 0.8])
+    loud = rng.normal(size=n) * ((t >= begins) & (t < ends))
+    signal = (_wave(doa, talker) + _wave(other, loud) + 0.02 * rng.normal(size=(4, n))).astype(np.float32)
+
+    def error(**settings) -> float:
+        features = GCCFeatures(dereverberation=False, **settings)
+        tracker = SRPPHAT(features=features, causal=causal, n_directions=500).fit(signal, ARRAY)
+        found = tracker.predict(signal, smoothing="filter")
+        time = (np.arange(len(found)) * 3072 + 2048) / RATE
+        # two seconds to notice it live
+        judged = (time >= begins + (2.5 if causal else 0.5)) & (time < ends - 0.5)
+        judged &= np.array([speaks[3072 * k : 3072 * k + 4096].mean() > 0.9 for k in range(len(found))])
+        return float(np.degrees(np.arccos(np.clip(found[judged] @ doa, -1, 1))).mean())
+
+    print(error(), error(noise_changes=False))
+    assert error() < 8
+    assert error(noise_changes=False) > 30
