@@ -247,9 +247,9 @@ def runs_of_earlier(spectra, first, end, n_span, step, known):
     rate, hop = known["sample_rate"], known["hop_length"]
     piece, refresh = max(1, round(PIECE_S * rate / step)), max(1, round(REFRESH_S * rate / hop))
     levels = least_powers(spectra, piece) if known["features"]["noise_changes"] else np.zeros((0, 1))
-    # snapshots since the noise began, and frames; the piece it began with
+    # snapshots and frames since the noise began, and the piece it began with
     counted, n_frames, begun = np.arange(0), 0, 0
-    start = steady = heard = 0
+    known_from, start, steady, heard = ([], 1), 0, 0, 0
     for k in range(len(end)):
         counted = np.append(counted, np.arange(heard, end[k]))
         n, new, heard = min(len(levels), end[k] // piece), end[k] // piece > heard // piece, end[k]
@@ -260,11 +260,12 @@ def runs_of_earlier(spectra, first, end, n_span, step, known):
             begun, n_frames, steady = n - grown[0], round(grown[0] * piece * step / hop), 0
         if steady == 0:
             if k > start:
-                yield start, k, counted_then, every
+                yield start, k, *known_from
             kept, every = history(len(counted), n_span, MOST_CAUSAL)
-            start, counted_then, steady = k, counted[kept], max(1, min(refresh, int(REFRESH_SHARE * n_frames)))
+            known_from, start = (counted[kept], every), k
+            steady = max(1, min(refresh, int(REFRESH_SHARE * n_frames)))
         steady, n_frames = steady - 1, n_frames + 1
-    yield start, len(end), counted_then, every
+    yield start, len(end), *known_from
 
 
 def between(kept, low, high):

@@ -58,7 +58,8 @@ def test_it_notices_noise_that_starts_and_stops(exported, tmp_path, name):
     assert process.returncode == 0, process.stderr
     found = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(found[:, 1:4], tracker.predict(tmp_path / "a.wav"), atol=2e-3)
-    deaf = clone(tracker).set_params(features=dataclasses.replace(GCCFeatures.of(tracker.features), noise_changes=False))
+    features = dataclasses.replace(GCCFeatures.of(tracker.features), noise_changes=False)
+    deaf = clone(tracker).set_params(features=features)
     deaf.fit(signals, tracker.array_)
     assert np.abs(found[:, 1:4] - deaf.predict(tmp_path / "a.wav")).max() > 0.1
 
