@@ -26,7 +26,8 @@ PREDICTION_LOADING, LEAST = 0.03, 0.1
 MOST_TOGETHER, MOST_TURNED = 4, 0.06  # neighbouring frequencies that are turned as one; by so many radians at most
 ALIKE, ENOUGH = 2, 64  # that have one noise model, if causal; of twice so many quiet snapshots half are taken
 REFRESH_S, REFRESH_SHARE = 7.5, 1.0  # when noise is learned anew by models that look at earlier sound only
-PIECE_S, SHARE, EVERY, TOGETHER = 0.2, 0.25, 2, 4  # of sound whose least power tells whether the noise is another one
+PIECE_S, SHARE = 0.2, 0.75  # of sound and frequencies, whose least power tells whether the noise is another one
+EVERY, EVERY_FREQUENCY, TOGETHER = 2, 4, 2  # snapshots and frequencies that are looked at, and summed
 RISES, RISES_LIVE = ((8, 1.5), (15, 0.8)), ((4, 1.6), (9, 0.8))  # pieces before and after, nats
 BLOCK_S, BANDS_HZ, N_BANDS, FLOOR_BLOCKS = 0.032, (150.0, 4500.0), 24, 94  # of the detector of sound
 MINIMUM_BIAS, THRESHOLD, FORGET = 1.7, 0.5, 10 ** (-0.05 * BLOCK_S)
@@ -226,7 +227,7 @@ def history(total, n_span, most):
 
 def runs_of_spans(spectra, first, end, n_span, step, known):
     """Yield runs of frames (start, stop), the snapshots that tell their noise, and how many each of them stands for."""
-    piece = max(1, round(PIECE_S * known["sample_rate"] / step))
+    piece = EVERY * max(1, round(PIECE_S * known["sample_rate"] / step / EVERY))
     span = max(1, round(known["features"]["statistics_s"] * known["sample_rate"] / known["hop_length"]))
     levels = least_powers(spectra, piece) if known["features"]["noise_changes"] else np.zeros((0, 1))
     for start in range(0, len(end), span):
@@ -245,7 +246,8 @@ def runs_of_spans(spectra, first, end, n_span, step, known):
 def runs_of_earlier(spectra, first, end, n_span, step, known):
     """Yield what `runs_of_spans` does where nothing may wait for later sound."""
     rate, hop = known["sample_rate"], known["hop_length"]
-    piece, refresh = max(1, round(PIECE_S * rate / step)), max(1, round(REFRESH_S * rate / hop))
+    piece = EVERY * max(1, round(PIECE_S * rate / step / EVERY))
+    refresh = max(1, round(REFRESH_S * rate / hop))
     levels = least_powers(spectra, piece) if known["features"]["noise_changes"] else np.zeros((0, 1))
     # snapshots and frames since the noise began, and the piece it began with
     counted, n_frames, begun = np.arange(0), 0, 0
@@ -253,7 +255,7 @@ def runs_of_earlier(spectra, first, end, n_span, step, known):
     for k in range(len(end)):
         counted = np.append(counted, np.arange(heard, end[k]))
         n, new, heard = min(len(levels), end[k] // piece), end[k] // piece > heard // piece, end[k]
-        grown = [m for m, least in RISES_LIVE if new and n - begun >= 2 * m and rise(levels[n - 2 * m : n]) >= least]
+        grown = [m for m, least in RISES_LIVE if new and n - begun >= 2 * m and has_risen(levels[n - 2 * m : n], least)]
         if grown:
             kept, _ = history(len(counted), n_span, MOST_CAUSAL)
             counted = counted[between(kept, len(counted) - grown[0] * piece, len(counted))]
@@ -276,18 +278,18 @@ def between(kept, low, high):
 
 def least_powers(spectra, piece):
     """Return logs of the least power, in groups of frequencies, of pieces of so many snapshots, one after the other."""
-    power = (np.abs(spectra[::EVERY]) ** 2).sum(axis=2)
-    power = np.where(power.any(axis=0), power, np.inf)
-    whole, n = len(power) // TOGETHER * TOGETHER, power.shape[1] // piece
-    power = power[:whole].reshape(-1, TOGETHER, power.shape[1]).mean(axis=1) if whole else power
-    return np.log(np.maximum(power[:, : n * piece].reshape(len(power), n, piece).min(axis=2), 1e-30)).T
+    power = (np.abs(spectra[::EVERY_FREQUENCY, EVERY - 1 :: EVERY]) ** 2).sum(axis=2)
+    whole, size = len(power) // TOGETHER * TOGETHER, piece // EVERY
+    power = power[:whole].reshape(whole // TOGETHER, TOGETHER, power.shape[1]).sum(axis=1) if whole else power
+    n = power.shape[1] // size
+    return np.log(np.where(power > 0, power, np.inf)[:, : n * size].reshape(len(power), n, size).min(axis=2)).T
 
 
-def rise(levels):
-    """Return how far the least power of the second half is above that of the first, in most groups."""
+def has_risen(levels, least):
+    """Return whether the least power of the second half is far above that of the first, in most groups."""
     before, after = (half.min(axis=0) for half in np.split(levels, 2))
-    known = np.isfinite(before) & np.isfinite(after)
-    return np.quantile((after - before)[known], SHARE) if known.any() else 0.0
+    risen = ((after >= before + least) & (after < np.inf)).sum()
+    return risen > 0 and risen >= SHARE * ((before < np.inf) & (after < np.inf)).sum()
 
 
 def changes(levels):
@@ -296,7 +298,7 @@ def changes(levels):
     for rows, sign in ((levels, 1), (levels[::-1], -1)):
         start = 0
         for k in range(1, len(rows)):
-            if any(start + n <= k <= len(rows) - n and rise(rows[k - n : k + n]) >= least for n, least in RISES):
+            if any(start + n <= k <= len(rows) - n and has_risen(rows[k - n : k + n], least) for n, least in RISES):
                 found.append(k if sign > 0 else len(rows) - k)
                 start = k
     kept = []

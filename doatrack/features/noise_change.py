@@ -6,20 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from doatrack.features.noise_statistics import snapshot_power
-
 __all__ = ["RISES", "RISES_LIVE", "NoiseLevels", "noise_changes", "recent_rise"]
 
 Rises = tuple[tuple[int, float], ...]
+Levels = NDArray[np.float32]
 
 RISES: Rises = ((8, 1.5), (15, 0.8))
 RISES_LIVE: Rises = ((4, 1.6), (9, 0.8))
 """How much the least power must be above that before, in nats, to be another noise: over so many pieces on both sides.
 Speech pauses; the shorter the time, the more it rises too. Chosen on simulated scenes of `train` talkers
 (docs/notes.md)."""
-_SHARE = 0.25  # of the frequencies may rise less
-_EVERY, _TOGETHER = 2, 4  # every second frequency, and the mean of four of them: least powers of one scatter
-_LEAST = 1e-30
+_SHARE = 0.75  # of the frequencies must rise
+_EVERY, _EVERY_FREQUENCY = 2, 4  # snapshots and frequencies that are looked at: neighbours tell nearly the same
+_TOGETHER = 2  # of these frequencies are summed: least powers of one scatter
 
 
 class NoiseLevels:
@@ -28,7 +27,7 @@ class NoiseLevels:
     Parameters
     ----------
     n_snapshots : int
-        Of a piece.
+        Of a piece, an even number.
     most : int
         Pieces that are kept.
 
@@ -42,45 +41,64 @@ class NoiseLevels:
     >>> import torch
     >>> levels = NoiseLevels(n_snapshots=2, most=3)
     >>> levels.append(torch.full((16, 5, 4), 2.0 + 0j))
-    >>> levels.n_pieces, levels.last(2).round(2).tolist()
-    (2, [[2.77, 2.77], [2.77, 2.77]])
+    >>> levels.n_pieces, np.exp(levels.last(2)).round(2).tolist()
+    (2, [[32.0, 32.0], [32.0, 32.0]])
     """
 
     def __init__(self, n_snapshots: int, most: int) -> None:
-        self._n_snapshots, self._most = n_snapshots, most
-        self.n_pieces = self._n_begun = 0
-        self._begun: NDArray[np.float32] | None = None  # least power of the piece that is not whole
-        self._whole: list[NDArray[np.float32]] = []
+        self._size, self._most = n_snapshots // _EVERY, most
+        self.n_pieces = self._n_heard = self._n_begun = 0
+        self._begun: Levels | None = None  # least power of the piece that is not whole
+        # written one after the other, the last ones copied to the front when it is full
+        self._whole: Levels | None = None
+        self._end = 0
 
     def append(self, spectra: Tensor) -> None:
         """Add the next snapshots (n_freq, n, n_mics)."""
-        power = _grouped(snapshot_power(spectra[::_EVERY]).cpu().numpy())
+        # the last of each few, so that a piece is known when its last snapshot is
+        power = _grouped(spectra, (-1 - self._n_heard) % _EVERY)
+        self._n_heard += spectra.shape[1]
         while power.shape[1]:
-            part = power[:, : self._n_snapshots - self._n_begun]
+            part = power[:, : self._size - self._n_begun]
             power = power[:, part.shape[1] :]
-            least = part.min(axis=1)
-            self._begun = least if self._begun is None else np.minimum(self._begun, least)
             self._n_begun += part.shape[1]
-            if self._n_begun == self._n_snapshots:
-                self._whole.append(np.log(np.maximum(self._begun, _LEAST)))
+            least = np.minimum.reduce(part, axis=1)
+            if not least.all():
+                # digital silence says nothing of the noise around it
+                least = np.where(part > 0, part, np.float32(np.inf)).min(axis=1)
+            self._begun = least if self._begun is None else np.minimum(self._begun, least)
+            if self._n_begun == self._size:
+                self._add(np.log(self._begun))
                 self._begun, self._n_begun = None, 0
-                self.n_pieces += 1
-        del self._whole[: -self._most]
 
-    def last(self, count: int) -> NDArray[np.float32]:
+    def _add(self, level: Levels) -> None:
+        if self._whole is None:
+            self._whole = np.empty((2 * self._most, len(level)), np.float32)
+        if self._end == len(self._whole):
+            self._whole[: self._most] = self._whole[self._most :]
+            self._end = self._most
+        self._whole[self._end] = level
+        self._end += 1
+        self.n_pieces += 1
+
+    def last(self, count: int) -> Levels:
         """Return logs of the least powers of the last pieces (n, n_groups), of so many or of all that are kept."""
-        return np.array(self._whole[max(0, len(self._whole) - count) :])
+        if self._whole is None:
+            return np.zeros((0, 1), np.float32)
+        return self._whole[self._end - min(count, self._most, self.n_pieces) : self._end]
 
 
-def _grouped(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return means over neighbouring frequencies, infinite in digital silence, which says nothing of the noise."""
-    if not power.all():
-        power = np.where(power.any(axis=0), power, np.float32(np.inf))
+def _grouped(spectra: Tensor, first: int) -> Levels:
+    """Return the power (n_groups, n) of some snapshots and frequencies, summed over microphones and few of these."""
+    some = spectra.cpu().numpy()[::_EVERY_FREQUENCY, first::_EVERY]
+    parts = some.view(np.float32)
+    power = np.einsum("ijk,ijk->ij", parts, parts)
     whole = len(power) // _TOGETHER * _TOGETHER
-    return power[:whole].reshape(-1, _TOGETHER, power.shape[1]).mean(axis=1) if whole else power
+    groups = power[:whole].reshape(whole // _TOGETHER, _TOGETHER, power.shape[1])
+    return np.asarray(np.add.reduce(groups, axis=1) if whole else power)
 
 
-def recent_rise(levels: NDArray[np.float32], rises: Rises = RISES_LIVE) -> int:
+def recent_rise(levels: Levels, rises: Rises = RISES_LIVE) -> int:
     """Return how many pieces ago the noise grew; 0 if it did not.
 
     Parameters
@@ -102,10 +120,10 @@ def recent_rise(levels: NDArray[np.float32], rises: Rises = RISES_LIVE) -> int:
     >>> recent_rise(levels), recent_rise(levels[:-1])
     (4, 0)
     """
-    return next((n for n, least in rises if len(levels) >= 2 * n and _rise(levels[-2 * n :]) >= least), 0)
+    return next((n for n, least in rises if len(levels) >= 2 * n and _has_risen(levels[-2 * n :], least)), 0)
 
 
-def noise_changes(levels: NDArray[np.float32], rises: Rises = RISES) -> list[int]:
+def noise_changes(levels: Levels, rises: Rises = RISES) -> list[int]:
     """Return the pieces with which other noise begins: louder than before, or softer.
 
     Parameters
@@ -131,18 +149,24 @@ def noise_changes(levels: NDArray[np.float32], rises: Rises = RISES) -> list[int
     return found
 
 
-def _begun(levels: NDArray[np.float32], rises: Rises) -> Iterator[int]:
+def _begun(levels: Levels, rises: Rises) -> Iterator[int]:
     """Yield the pieces with which louder noise begins."""
     start = 0
     for piece in range(1, len(levels)):
         around = ((n, least) for n, least in rises if start + n <= piece <= len(levels) - n)
-        if any(_rise(levels[piece - n : piece + n]) >= least for n, least in around):
+        if any(_has_risen(levels[piece - n : piece + n], least) for n, least in around):
             yield piece
             start = piece
 
 
-def _rise(levels: NDArray[np.float32]) -> float:
-    """Return by how much, in nats, the least power of the second half is above the first in most groups."""
-    before, after = (half.min(axis=0) for half in (levels[: len(levels) // 2], levels[len(levels) // 2 :]))
-    known = np.isfinite(before) & np.isfinite(after)
-    return float(np.quantile((after - before)[known], _SHARE)) if known.any() else 0.0
+def _has_risen(levels: Levels, least: float) -> bool:
+    """Return whether the least power of the second half is so many nats above that of the first in most groups."""
+    half = len(levels) // 2
+    before, after = np.minimum.reduce(levels[:half]), np.minimum.reduce(levels[half:])
+    risen = np.count_nonzero(after - least >= before)
+    # most often not even with those of which nothing is known, as they are infinite
+    if risen < _SHARE * len(before) and before.max() < np.inf and after.max() < np.inf:
+        return False
+    known = (before < np.inf) & (after < np.inf)
+    risen = np.count_nonzero((after - least >= before) & known)
+    return bool(risen and risen >= _SHARE * np.count_nonzero(known))

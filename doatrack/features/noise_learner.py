@@ -57,7 +57,7 @@ class NoiseLearner:
         self.span = max(1, round(settings.statistics_s * rate / hop))
         self._n_span = weighted.n_snapshots((self.span - 1) * hop + frames.win_length)
         self._history = self._nothing()
-        self._in_piece = max(1, round(_PIECE_S * rate / weighted.hop))
+        self._in_piece = 2 * max(1, round(_PIECE_S * rate / weighted.hop / 2))
         longest = max(n for n, _ in (RISES_LIVE if settings.causal else RISES))
         kept = longest if settings.causal else self._n_span // self._in_piece
         self._levels = NoiseLevels(self._in_piece, kept + longest)

@@ -21,7 +21,7 @@ def random_spectra(n: int, n_freq: int = 32, seed: int = 0) -> torch.Tensor:
     return torch.randn(n_freq, n, 3, dtype=torch.complex64, generator=torch.Generator().manual_seed(seed))
 
 
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 13))
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.sampled_from([2, 4, 6, 12]))
 def test_levels_do_not_depend_on_the_parts(sizes, n_snapshots):
     spectra = random_spectra(sum(sizes))
     parts, whole = NoiseLevels(n_snapshots, most=5), NoiseLevels(n_snapshots, most=5)
@@ -37,8 +37,8 @@ def test_a_level_is_the_least_power_of_a_group_of_frequencies():
     spectra = random_spectra(12)
     levels = NoiseLevels(6, most=9)
     levels.append(spectra)
-    power = (spectra.abs() ** 2).sum(dim=2)[::2].unflatten(0, (-1, 4)).mean(dim=1)
-    expected = power.unflatten(1, (2, 6)).amin(dim=2).log().T
+    power = (spectra.abs() ** 2).sum(dim=2)[::4, 1::2].unflatten(0, (-1, 2)).sum(dim=1)
+    expected = power.unflatten(1, (2, 3)).amin(dim=2).log().T
     np.testing.assert_allclose(levels.last(9), expected, rtol=1e-4)
 
 
