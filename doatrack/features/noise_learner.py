@@ -100,7 +100,9 @@ class NoiseLearner:
         self._history = self._nothing()
         self._history.append(spectra)
         self._first_piece = self._levels.n_pieces - n_pieces
-        self._n_frames, self._n_steady = round(n_pieces * self._in_piece * self._hop), 0
+        # where a span is so long that none of these were kept, the next frame is the first that is known
+        known = spectra.shape[1] > 0
+        self._n_frames, self._n_steady = round(n_pieces * self._in_piece * self._hop) if known else 0, int(not known)
 
     def models(self, middles: Sequence[int]) -> Iterator[tuple[int, NoiseModel]]:
         """Yield models of the next frames, and for how many of them each holds.
@@ -121,5 +123,8 @@ class NoiseLearner:
                 yield int(count), self._learned(start, end)
 
     def _learned(self, first: int, last: int) -> NoiseModel:
-        """Return the model of the snapshots that are kept of `first` to `last` - 1."""
-        return self._weighted.learn(*self._history.between(first, last), self._history.every)
+        """Return the model of the snapshots that are kept of `first` to `last` - 1, or of all if there are none."""
+        spectra, power = self._history.between(first, last)
+        if not spectra.shape[1]:
+            spectra, power = self._history.spectra, self._history.power
+        return self._weighted.learn(spectra, power, self._history.every)

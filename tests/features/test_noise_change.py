@@ -163,6 +163,22 @@ def test_live_noise_is_learned_anew_once_it_grew_and_then_as_at_the_start():
     assert float((late.floor / models[-1].floor).median()) < 0.1
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_spans_so_long_that_a_part_keeps_nothing_are_learned_from_all_the_same(monkeypatch, causal):
+    monkeypatch.setattr("doatrack.features.noise_learner._MOST", 2)
+    monkeypatch.setattr("doatrack.features.noise_learner._MOST_CAUSAL", 2)
+    weighted, noise = learner(causal)
+    spectra = weighted.spectra(stepped(16, 10))
+    if causal:
+        models = causal_models(noise, spectra)
+        assert float((models[-1].floor / models[0].floor).median()) > 30
+    else:
+        noise.hear(spectra)
+        models = [model for _, model in noise.models(list(range(8, noise.n_heard, 12)))]
+        assert len(models) == 2
+    assert all(torch.isfinite(model.floor).all() for model in models)
+
+
 def _wave(doa: np.ndarray, sound: np.ndarray) -> np.ndarray:
     delay = -(ARRAY.positions @ doa) / 343.0
     shift = np.exp(-2j * np.pi * np.fft.rfftfreq(len(sound), 1 / RATE) * delay[:, None])
