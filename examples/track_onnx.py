@@ -240,7 +240,7 @@ def runs_of_spans(spectra, first, end, n_span, step, known):
         for low, high in itertools.pairwise(edges):
             inside = start + np.flatnonzero((middles >= low) & (middles < high))
             if len(inside):
-                yield inside[0], inside[-1] + 1, between(kept, low, high), every
+                yield inside[0], inside[-1] + 1, between(kept, low, high) or kept, every
 
 
 def runs_of_earlier(spectra, first, end, n_span, step, known):
@@ -259,7 +259,8 @@ def runs_of_earlier(spectra, first, end, n_span, step, known):
         if grown:
             kept, _ = history(len(counted), n_span, MOST_CAUSAL)
             counted = counted[between(kept, len(counted) - grown[0] * piece, len(counted))]
-            begun, n_frames, steady = n - grown[0], round(grown[0] * piece * step / hop), 0
+            begun, steady = n - grown[0], 0 if len(counted) else 1
+            n_frames = round(grown[0] * piece * step / hop) if len(counted) else 0
         if steady == 0:
             if k > start:
                 yield start, k, *known_from
