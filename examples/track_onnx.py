@@ -229,7 +229,8 @@ def runs_of_spans(spectra, first, end, n_span, step, known):
     """Yield runs of frames (start, stop), the snapshots that tell their noise, and how many each of them stands for."""
     piece = EVERY * max(1, round(PIECE_S * known["sample_rate"] / step / EVERY))
     span = max(1, round(known["features"]["statistics_s"] * known["sample_rate"] / known["hop_length"]))
-    levels = least_powers(spectra, piece) if known["features"]["noise_changes"] else np.zeros((0, 1))
+    levels = least_powers(spectra, piece) if known["features"].get("noise_changes") else np.zeros((0, 1))
+    last = None
     for start in range(0, len(end), span):
         stop = min(start + span, len(end))
         total, middles = end[stop - 1], (first[start:stop] + end[start:stop]) // 2
@@ -240,7 +241,11 @@ def runs_of_spans(spectra, first, end, n_span, step, known):
         for low, high in itertools.pairwise(edges):
             inside = start + np.flatnonzero((middles >= low) & (middles < high))
             if len(inside):
-                yield inside[0], inside[-1] + 1, between(kept, low, high) or kept, every
+                # of what lies in an earlier span but for its end there is more in what was known then
+                rest = high < total and high - max(low, total - n_span) < piece * RISES[0][0]
+                if last is None or low > 0 or not rest:
+                    last = between(kept, low, high) or kept, every
+                yield inside[0], inside[-1] + 1, *last
 
 
 def runs_of_earlier(spectra, first, end, n_span, step, known):
@@ -248,7 +253,7 @@ def runs_of_earlier(spectra, first, end, n_span, step, known):
     rate, hop = known["sample_rate"], known["hop_length"]
     piece = EVERY * max(1, round(PIECE_S * rate / step / EVERY))
     refresh = max(1, round(REFRESH_S * rate / hop))
-    levels = least_powers(spectra, piece) if known["features"]["noise_changes"] else np.zeros((0, 1))
+    levels = least_powers(spectra, piece) if known["features"].get("noise_changes") else np.zeros((0, 1))
     # snapshots and frames since the noise began, and the piece it began with
     counted, n_frames, begun = np.arange(0), 0, 0
     known_from, start, steady, heard = ([], 1), 0, 0, 0
@@ -259,9 +264,9 @@ def runs_of_earlier(spectra, first, end, n_span, step, known):
         if grown:
             kept, _ = history(len(counted), n_span, MOST_CAUSAL)
             counted = counted[between(kept, len(counted) - grown[0] * piece, len(counted))]
-            begun, steady = n - grown[0], 0 if len(counted) else 1
+            begun, steady = n - grown[0], 0
             n_frames = round(grown[0] * piece * step / hop) if len(counted) else 0
-        if steady == 0:
+        if steady <= 0 and len(counted):
             if k > start:
                 yield start, k, *known_from
             kept, every = history(len(counted), n_span, MOST_CAUSAL)

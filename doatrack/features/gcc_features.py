@@ -62,8 +62,8 @@ class GCCFeatures:
     statistics_s : float
         Span of the recording from which floor and covariance are learned, in seconds.
     noise_changes : bool
-        Whether noise that starts or stops is noticed, and learned from what is after it; live only noise that starts,
-        one to two seconds late. Otherwise all of the span counts.
+        Whether noise that starts or stops is noticed, and what is before and after it learned from for itself; live
+        only noise that starts, one to two seconds late. Otherwise all of the span counts.
     causal : bool
         Whether they are learned from earlier sound only, for streams; otherwise also from later sound, up to the span.
 

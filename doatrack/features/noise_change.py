@@ -11,13 +11,13 @@ __all__ = ["RISES", "RISES_LIVE", "NoiseLevels", "noise_changes", "recent_rise"]
 Rises = tuple[tuple[int, float], ...]
 Levels = NDArray[np.float32]
 
+# How much the least power must be above that before, in nats, to be another noise: over so many pieces on both sides.
+# Speech pauses; the shorter the time, the more it rises too. Chosen on scenes of `train` talkers (docs/notes.md)
 RISES: Rises = ((8, 1.5), (15, 0.8))
 RISES_LIVE: Rises = ((4, 1.6), (9, 0.8))
-"""How much the least power must be above that before, in nats, to be another noise: over so many pieces on both sides.
-Speech pauses; the shorter the time, the more it rises too. Chosen on simulated scenes of `train` talkers
-(docs/notes.md)."""
 _SHARE = 0.75  # of the frequencies must rise
 _EVERY, _EVERY_FREQUENCY = 2, 4  # snapshots and frequencies that are looked at: neighbours tell nearly the same
+_FIRST = 64  # pieces that there is room for at first
 _TOGETHER = 2  # of these frequencies are summed: least powers of one scatter
 
 
@@ -49,7 +49,7 @@ class NoiseLevels:
         self._size, self._most = n_snapshots // _EVERY, most
         self.n_pieces = self._n_heard = self._n_begun = 0
         self._begun: Levels | None = None  # least power of the piece that is not whole
-        # written one after the other, the last ones copied to the front when it is full
+        # written one after the other; when it is full it grows, or the last ones are copied to the front
         self._whole: Levels | None = None
         self._end = 0
 
@@ -64,7 +64,7 @@ class NoiseLevels:
             self._n_begun += part.shape[1]
             least = np.minimum.reduce(part, axis=1)
             if not least.all():
-                # digital silence says nothing of the noise around it
+                # a snapshot of digital silence says nothing of the noise around it
                 least = np.where(part > 0, part, np.float32(np.inf)).min(axis=1)
             self._begun = least if self._begun is None else np.minimum(self._begun, least)
             if self._n_begun == self._size:
@@ -73,10 +73,13 @@ class NoiseLevels:
 
     def _add(self, level: Levels) -> None:
         if self._whole is None:
-            self._whole = np.empty((2 * self._most, len(level)), np.float32)
+            self._whole = np.empty((min(2 * self._most, _FIRST), len(level)), np.float32)
         if self._end == len(self._whole):
-            self._whole[: self._most] = self._whole[self._most :]
-            self._end = self._most
+            last = self._whole[-self._most :]
+            if len(self._whole) < 2 * self._most:
+                self._whole = np.empty((min(2 * self._most, 2 * len(self._whole)), len(level)), np.float32)
+            self._whole[: len(last)] = last
+            self._end = len(last)
         self._whole[self._end] = level
         self._end += 1
         self.n_pieces += 1
@@ -120,7 +123,7 @@ def recent_rise(levels: Levels, rises: Rises = RISES_LIVE) -> int:
     >>> recent_rise(levels), recent_rise(levels[:-1])
     (4, 0)
     """
-    return next((n for n, least in rises if len(levels) >= 2 * n and _has_risen(levels[-2 * n :], least)), 0)
+    return next((n for n, nats in rises if len(levels) >= 2 * n and _has_risen(levels[-2 * n :], nats)), 0)
 
 
 def noise_changes(levels: Levels, rises: Rises = RISES) -> list[int]:
@@ -140,33 +143,33 @@ def noise_changes(levels: Levels, rises: Rises = RISES) -> list[int]:
     >>> noise_changes(levels)
     [20, 45]
     """
-    backwards = (len(levels) - piece for piece in _begun(levels[::-1], rises))
+    backwards = (len(levels) - piece for piece in _rises_in(levels[::-1], rises))
     shortest = min((n for n, _ in rises), default=0)
     found: list[int] = []
-    for piece in sorted({*_begun(levels, rises), *backwards}):
+    for piece in sorted({*_rises_in(levels, rises), *backwards}):
         if not found or piece - found[-1] >= shortest:
             found.append(piece)
     return found
 
 
-def _begun(levels: Levels, rises: Rises) -> Iterator[int]:
+def _rises_in(levels: Levels, rises: Rises) -> Iterator[int]:
     """Yield the pieces with which louder noise begins."""
     start = 0
     for piece in range(1, len(levels)):
-        around = ((n, least) for n, least in rises if start + n <= piece <= len(levels) - n)
-        if any(_has_risen(levels[piece - n : piece + n], least) for n, least in around):
+        around = ((n, nats) for n, nats in rises if start + n <= piece <= len(levels) - n)
+        if any(_has_risen(levels[piece - n : piece + n], nats) for n, nats in around):
             yield piece
             start = piece
 
 
-def _has_risen(levels: Levels, least: float) -> bool:
+def _has_risen(levels: Levels, nats: float) -> bool:
     """Return whether the least power of the second half is so many nats above that of the first in most groups."""
     half = len(levels) // 2
     before, after = np.minimum.reduce(levels[:half]), np.minimum.reduce(levels[half:])
-    risen = np.count_nonzero(after - least >= before)
+    risen = np.count_nonzero(after - nats >= before)
     # most often not even with those of which nothing is known, as they are infinite
     if risen < _SHARE * len(before) and before.max() < np.inf and after.max() < np.inf:
         return False
     known = (before < np.inf) & (after < np.inf)
-    risen = np.count_nonzero((after - least >= before) & known)
+    risen = np.count_nonzero((after - nats >= before) & known)
     return bool(risen and risen >= _SHARE * np.count_nonzero(known))

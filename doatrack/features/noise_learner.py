@@ -25,7 +25,7 @@ _PIECE_S = 0.2
 
 
 class NoiseLearner:
-    """Learns the noise of the last span of a recording, again and again; where it changes, of what is after that.
+    """Learns the noise of the last span of a recording, again and again; where it changes, of each part by itself.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class NoiseLearner:
         longest = max(n for n, _ in (RISES_LIVE if settings.causal else RISES))
         kept = longest if settings.causal else self._n_span // self._in_piece
         self._levels = NoiseLevels(self._in_piece, kept + longest)
-        self._hop = weighted.hop / hop  # of a snapshot, in frames
+        self._frames_a_snapshot = weighted.hop / hop
         self._noise: NoiseModel | None = None
         self._refresh = max(1, round(_REFRESH_S * rate / hop))
         # the causal noise: frames since it began, those for which its model still holds, and when it began
@@ -72,7 +72,7 @@ class NoiseLearner:
 
     @property
     def n_heard(self) -> int:
-        """Snapshots heard so far."""
+        """Snapshots heard so far; live, those that are known since the noise changed."""
         return self._history.n_snapshots
 
     def hear(self, spectra: Tensor) -> None:
@@ -87,22 +87,24 @@ class NoiseLearner:
             self._n_looked_at = self._levels.n_pieces
             if n_pieces := recent_rise(self._levels.last(self._n_looked_at - self._first_piece)):
                 self._begin(n_pieces)
-        if self._noise is None or self._n_steady == 0:
+        # right after a change there may be no snapshot yet
+        if self._n_steady <= 0 and self.n_heard:
             self._noise = self._learned(0, self.n_heard)
             self._n_steady = max(1, min(self._refresh, int(_REFRESH_SHARE * self._n_frames)))
+        assert self._noise is not None
         self._n_steady -= 1
         self._n_frames += 1
         return self._noise
 
     def _begin(self, n_pieces: int) -> None:
-        """Forget all sound but that of the last pieces, as if the stream had begun with it."""
+        """Forget all sound but what is kept of the last pieces, which counts like what will follow."""
         spectra, _ = self._history.between(self.n_heard - n_pieces * self._in_piece, self.n_heard)
         self._history = self._nothing()
         self._history.append(spectra)
         self._first_piece = self._levels.n_pieces - n_pieces
-        # where a span is so long that none of these were kept, the next frame is the first that is known
-        known = spectra.shape[1] > 0
-        self._n_frames, self._n_steady = round(n_pieces * self._in_piece * self._hop) if known else 0, int(not known)
+        n_frames = n_pieces * self._in_piece * self._frames_a_snapshot
+        # of a very long span none of these may have been kept
+        self._n_frames, self._n_steady = round(n_frames) if spectra.shape[1] else 0, 0
 
     def models(self, middles: Sequence[int]) -> Iterator[tuple[int, NoiseModel]]:
         """Yield models of the next frames, and for how many of them each holds.
@@ -119,8 +121,13 @@ class NoiseLearner:
         edges = [0, *changes, max(self.n_heard, middles[-1] + 1)]
         counts = np.diff(np.searchsorted(middles, edges))
         for (start, end), count in zip(itertools.pairwise(edges), counts, strict=True):
-            if count:
-                yield int(count), self._learned(start, end)
+            if not count:
+                continue
+            # of what lies in an earlier span but for its end there is more in the model from then
+            rest = end < edges[-1] and end - max(start, self.n_heard - self._n_span) < self._in_piece * RISES[0][0]
+            if self._noise is None or start > 0 or not rest:
+                self._noise = self._learned(start, end)
+            yield int(count), self._noise
 
     def _learned(self, first: int, last: int) -> NoiseModel:
         """Return the model of the snapshots that are kept of `first` to `last` - 1, or of all if there are none."""

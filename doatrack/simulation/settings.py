@@ -135,8 +135,8 @@ class SceneSettings:
     @property
     def noise_samples(self) -> tuple[int, int]:
         """The first sample in which a loudspeaker plays, and the one after the last."""
-        start, end = self.noise_start, min(1.0, self.noise_start + self.noise_share)
-        return int(start * self.n_samples), math.ceil(end * self.n_samples)
+        start = min(self.n_samples - 1, round(self.noise_start * self.n_samples))
+        return start, min(self.n_samples, start + math.ceil(self.noise_share * self.n_samples))
 
     @property
     def n_samples(self) -> int:

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doatrack import SRPPHAT
-from doatrack.features import FrameSettings, GCCFeatures
+from doatrack.features import FrameSettings, GCCExtractor, GCCFeatures
 from doatrack.features.noise_change import RISES, RISES_LIVE, NoiseLevels, noise_changes, recent_rise
 from doatrack.features.noise_learner import NoiseLearner
+from doatrack.features.noise_model import NoiseModel
 from doatrack.features.weighted_gcc import WeightedGCC
 from doatrack.geometry import MicArray
 
@@ -109,6 +110,27 @@ def test_short_recordings_have_no_changes():
     assert min(n for n, _ in RISES) > 3
 
 
+def test_a_short_gap_is_one_change_at_most():
+    """It is softer from its start on, and louder from its end on."""
+    levels = np.full((60, 60), 3.0, np.float32)
+    levels[20:23] = 0.0
+    assert noise_changes(levels) == [20]
+
+
+def test_narrow_bands_have_levels_of_single_frequencies():
+    levels = NoiseLevels(4, most=9)
+    spectra = random_spectra(8, n_freq=3)
+    levels.append(spectra)
+    expected = (spectra.abs() ** 2).sum(dim=2)[::4, 1::2].unflatten(1, (2, 2)).amin(dim=2).log().T
+    np.testing.assert_allclose(levels.last(9), expected, rtol=1e-4)
+
+
+def test_levels_take_no_more_memory_than_there_is_sound():
+    levels = NoiseLevels(2, most=10**12)
+    levels.append(random_spectra(400))
+    assert levels.n_pieces == len(levels.last(10**12)) == 200
+
+
 def learner(causal: bool, **settings) -> tuple[WeightedGCC, NoiseLearner]:
     weighted = WeightedGCC(GCCFeatures(causal=causal, **settings), FrameSettings(), torch.arange(-6.0, 7.0), ARRAY)
     return weighted, NoiseLearner(weighted)
@@ -161,6 +183,59 @@ def test_live_noise_is_learned_anew_once_it_grew_and_then_as_at_the_start():
     _, unmoved = learner(True, noise_changes=False)
     late = causal_models(unmoved, weighted.spectra(stepped(16, 8)))[change + 4]
     assert float((late.floor / models[-1].floor).median()) < 0.1
+
+
+def spans(noise: NoiseLearner, spectra: torch.Tensor, size: int) -> list[list[tuple[int, NoiseModel]]]:
+    """Return counts of frames and models of spans of so many snapshots; a frame has twelve."""
+    found = []
+    for start in range(0, spectra.shape[1] - size + 1, size):
+        noise.hear(spectra[:, start : start + size])
+        found.append(list(noise.models(list(range(start + 6, start + size, 12)))))
+    return found
+
+
+def test_changes_in_later_spans_are_found_where_they_are():
+    weighted, noise = learner(False, statistics_s=4.0)
+    found = spans(noise, weighted.spectra(stepped(30, 22)), 252)
+    # 62.5 snapshots a second: in the sixth span, at 22 * 62.5 - 5 * 252 = 115 snapshots
+    assert [len(models) for models in found] == [1, 1, 1, 1, 1, 2, 1]
+    (count, before), (rest, after) = found[5]
+    assert count == pytest.approx(115 / 12, abs=1.5)
+    assert count + rest == 21
+    assert float((after.floor / before.floor).median()) > 30
+
+
+def test_what_lies_in_an_earlier_span_but_for_its_end_is_known_from_then():
+    weighted, noise = learner(False, statistics_s=4.0)
+    found = spans(noise, weighted.spectra(stepped(16, 8.6)), 252)
+    # the change is 33 snapshots after the third span began: too few to learn from
+    assert len(found[2]) == 2
+    (count, before), _ = found[2]
+    assert count == pytest.approx(3, abs=1)
+    assert before is found[1][-1][1]
+
+
+def test_after_a_gap_changes_are_where_they_are():
+    extract = GCCExtractor(ARRAY, FrameSettings(), lag_step=0.5, features=GCCFeatures(dereverberation=False))
+    stream = extract.stream()
+    parts, correlate = [], stream._correlate
+    stream._correlate = lambda count, noise: (parts.append((count, noise)), correlate(count, noise))[1]
+    noise = stepped(14, 9).numpy()
+    stream.push(noise[:, : 4 * RATE])
+    stream.gap(5000)
+    stream.push(noise[:, 4 * RATE :])
+    stream.finish()
+    counts, models = zip(*parts, strict=True)
+    assert counts[1] == pytest.approx(5 * RATE / 3072, abs=2)
+    assert float((models[2].floor / models[1].floor).median()) > 30
+
+
+@pytest.mark.parametrize("hop", [200, 3072])
+def test_live_a_span_so_long_that_nothing_new_is_kept_waits_for_the_next_snapshot(monkeypatch, hop):
+    monkeypatch.setattr("doatrack.features.noise_learner._MOST_CAUSAL", 2)
+    features = GCCFeatures(causal=True, dereverberation=False, freq_range_hz=(500.0, 1500.0))
+    extract = GCCExtractor(ARRAY, FrameSettings(hop_length=hop), lag_step=0.5, features=features)
+    assert torch.isfinite(extract.gcc(stepped(5, 3))).all()
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -128,6 +128,10 @@ def test_an_interferer_may_start_later_and_plays_until_the_end_at_most():
     assert (late - gain * quiet)[:, n + 2000 :].std() > 0.3 * gain * quiet.std()
     part = dataclasses.replace(settings, noise_start=0.25, noise_share=0.5)
     assert part.noise_samples == (part.n_samples // 4, 3 * part.n_samples // 4)
+    tiny = dataclasses.replace(settings, noise_start=0.5, noise_share=1e-17)
+    assert np.subtract(*tiny.noise_samples) == -1
+    sums = dataclasses.replace(settings, duration_s=3.0, noise_start=0.1, noise_share=0.2)
+    assert sums.noise_samples == (4800, 14400)
     with pytest.raises(InvalidInputError, match=r"noise_start must be at least 0 and at most 0\.99, got 1"):
         dataclasses.replace(settings, noise_start=1.0)
 
