@@ -8,9 +8,10 @@ quarter. Prints mean errors of the shipped tracker over active frames, in degree
 """
 
 import argparse
+import math
 import pathlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,8 @@ from doatrack.simulation import SceneSettings, simulate_scene
 
 _SEED = 8_000_000
 _LEVEL = 0.8
-QUIET: dict[str, Any] = {"noise": "none"}
 PLAYS: dict[str, dict[str, Any]] = {
-    "never": QUIET,
+    "never": {"noise": "none"},
     "all the time": {},
     "from the middle on": {"noise_start": 0.5},
     "until the middle": {"noise_share": 0.5},
@@ -41,22 +41,22 @@ WAYS = {"smoother": (False, "smoother"), "filter": (False, "filter"), "causal fi
 Found = dict[tuple[str, str, bool], NDArray[np.float64]]
 
 
-def main() -> None:
-    args = _arguments()
+def main(argv: Sequence[str] | None = None) -> None:
+    args = _arguments(argv)
     env = environment([1])
     found: list[Found] = Parallel(n_jobs=args.jobs)(delayed(_errors)(k, args) for k in range(args.scenes))
     rows = list(_rows(found))
     publish(args, _text(env, rows, args.scenes, args.seconds), {"environment": env, "rows": rows})
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__ or "", "noise_changes")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--speech", type=pathlib.Path, help="talkers (split valid); none: synthetic ones")
     parser.add_argument("--scenes", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=16.0, help="of a scene (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def _errors(number: int, args: argparse.Namespace) -> Found:
@@ -95,17 +95,22 @@ def _array(number: int) -> MicArray:
 def _rows(found: list[Found]) -> Iterator[dict[str, Any]]:
     for when, way, noticed in found[0]:
         table = np.concatenate([scene[when, way, noticed] for scene in found])
-        quarters = [float(table[table[:, 0] == quarter, 1].mean()) for quarter in range(4)]
+        quarters = [_mean(table[table[:, 0] == quarter, 1]) for quarter in range(4)]
         means = [float(scene[when, way, noticed][:, 1].mean()) for scene in found if len(scene[when, way, noticed])]
         yield {
             "plays": when,
             "joined_by": way,
             "noticed": noticed,
-            "mae_deg": float(table[:, 1].mean()),
-            "median_scene_deg": float(np.median(means)),
+            "mae_deg": _mean(table[:, 1]),
+            "median_scene_deg": float(np.median(means)) if means else math.nan,
             "quarters_mae_deg": quarters,
-            "coverage_80": float(table[:, 2].mean()),
+            "coverage_80": _mean(table[:, 2]),
         }
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Return the mean; of no active frames it is no number."""
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _text(env: dict[str, Any], rows: list[dict[str, Any]], n_scenes: int, seconds: float) -> str:

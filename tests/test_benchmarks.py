@@ -284,6 +284,22 @@ def test_the_profile_of_an_epoch_names_every_stage(benchmark_module, tmp_path):
     assert figures["n_steps"] == 1
 
 
+@pytest.mark.slow
+def test_noise_changes_on_one_simulated_scene(benchmark_module, tmp_path, capsys):
+    module = benchmark_module("noise_changes")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- noise_changes:start -->\n<!-- noise_changes:end -->\n")
+    module.main(["--scenes", "1", "--seconds", "8", "--json", str(tmp_path / "all.json"), "--write", str(page)])
+    rows = json.loads((tmp_path / "all.json").read_text())["rows"]
+    assert len(rows) == len(module.PLAYS) * len(module.WAYS) * 2
+    for row in rows:
+        known = [error for error in row["quarters_mae_deg"] if np.isfinite(error)]
+        assert min(known) <= row["mae_deg"] <= max(known)
+    quiet = [row["mae_deg"] for row in rows if row["plays"] == "never" and row["joined_by"] == "smoother"]
+    assert max(quiet) < 20
+    assert capsys.readouterr().out.count("| never | smoother |") == page.read_text().count("| never | smoother |") == 2
+
+
 @pytest.mark.parametrize(("n_mics", "left_out"), [(12, ", no dereverberation"), (7, ", dereverberation")])
 def test_comparison_measures_no_causal_tracker_twice(benchmark_module, n_mics, left_out):
     comparison, array = benchmark_module("comparison"), MicArray(np.random.default_rng(0).normal(size=(n_mics, 3)))

@@ -124,8 +124,10 @@ class NoiseLearner:
             if not count:
                 continue
             # of what lies in an earlier span but for its end there is more in the model from then
-            rest = end < edges[-1] and end - max(start, self.n_heard - self._n_span) < self._in_piece * RISES[0][0]
-            if self._noise is None or start > 0 or not rest:
+            too_little = (
+                end < edges[-1] and end - max(start, self.n_heard - self._n_span) < self._in_piece * RISES[0][0]
+            )
+            if self._noise is None or start > 0 or not too_little:
                 self._noise = self._learned(start, end)
             yield int(count), self._noise
 
