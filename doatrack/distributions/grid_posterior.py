@@ -9,7 +9,27 @@ from torch.distributions import Distribution, constraints
 
 from doatrack.distributions.von_mises_fisher import inverse_mean_resultant_length
 
-__all__ = ["GridPosterior"]
+__all__ = ["GridPosterior", "peak_radius"]
+
+_LEAST_RADIUS = math.radians(10.0)
+_SPACINGS = 3
+
+
+def peak_radius(n_directions: int, coverage: float = 1.0) -> float:
+    """Return the radius in radians of the region around a peak over which directions are averaged.
+
+    Parameters
+    ----------
+    n_directions : int
+    coverage : float
+        The share of the sphere that they cover.
+
+    Examples
+    --------
+    >>> [round(math.degrees(peak_radius(n, share))) for n, share in ((2048, 1.0), (500, 1.0), (500, 0.25))]
+    [13, 27, 14]
+    """
+    return max(_LEAST_RADIUS, _SPACINGS * math.sqrt(4 * math.pi * coverage / n_directions))
 
 
 class GridPosterior(Distribution):
@@ -21,6 +41,8 @@ class GridPosterior(Distribution):
         Unnormalised log probabilities.
     directions : Tensor of shape (n_directions, 3)
         Unit vectors of nearly equal area.
+    coverage : float
+        The share of the sphere that they cover: below 1 for a search region.
 
     Examples
     --------
@@ -34,8 +56,10 @@ class GridPosterior(Distribution):
     arg_constraints: ClassVar[dict[str, Any]] = {"logits": constraints.real_vector}
     has_rsample = False
 
-    def __init__(self, logits: Tensor, directions: Tensor, validate_args: bool | None = None) -> None:
-        self.directions = directions
+    def __init__(
+        self, logits: Tensor, directions: Tensor, coverage: float = 1.0, validate_args: bool | None = None
+    ) -> None:
+        self.directions, self.coverage = directions, coverage
         self.logits = torch.log_softmax(logits, dim=-1)
         super().__init__(logits.shape[:-1], torch.Size([3]), validate_args=validate_args)
 
@@ -55,7 +79,7 @@ class GridPosterior(Distribution):
 
         The region is a cone of 3 grid spacings (but at least 10 degrees): a second, distant peak does not pull it.
         """
-        radius = max(math.radians(10.0), 3 * math.sqrt(4 * math.pi / len(self.directions)))
+        radius = peak_radius(len(self.directions), self.coverage)
         peak = self.directions[self.logits.argmax(dim=-1)]
         near = (peak @ self.directions.T) > math.cos(radius)
         return torch.nn.functional.normalize((self.probabilities * near) @ self.directions, dim=-1)
@@ -67,7 +91,11 @@ class GridPosterior(Distribution):
 
     def tempered(self, temperature: float) -> "GridPosterior":
         """Return the posterior whose log probabilities are divided by a temperature: broader above 1."""
-        return GridPosterior(self.logits / temperature, self.directions, validate_args=False)
+        return self.with_logits(self.logits / temperature)
+
+    def with_logits(self, logits: Tensor) -> "GridPosterior":
+        """Return a posterior over the same directions."""
+        return GridPosterior(logits, self.directions, self.coverage, validate_args=False)
 
     def expectation(self, values: Tensor) -> Tensor:
         """Return the expectation (...,) of values (..., n_directions) given on the grid."""
@@ -75,8 +103,7 @@ class GridPosterior(Distribution):
 
     def entropy(self) -> Tensor:
         """Return the entropy (...,) with respect to area on the sphere, in nats."""
-        cell = math.log(4 * math.pi / len(self.directions))
-        return cell - (self.probabilities * self.logits).sum(dim=-1)
+        return self._log_cell - (self.probabilities * self.logits).sum(dim=-1)
 
     def kl_uniform(self) -> Tensor:
         """Return the divergence (...,) from the uniform distribution, in nats."""
@@ -84,10 +111,14 @@ class GridPosterior(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log density (...,) at unit vectors (..., 3): that of the nearest grid direction's cell."""
-        cell = math.log(4 * math.pi / len(self.directions))
         index = (value @ self.directions.T).argmax(dim=-1)
         shape = torch.broadcast_shapes(index.shape, self.batch_shape)
-        return self.logits.expand(*shape, -1).gather(-1, index.expand(shape)[..., None])[..., 0] - cell
+        return self.logits.expand(*shape, -1).gather(-1, index.expand(shape)[..., None])[..., 0] - self._log_cell
+
+    @property
+    def _log_cell(self) -> float:
+        """Log of the area of a direction's cell."""
+        return math.log(4 * math.pi * self.coverage / len(self.directions))
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:
         """Draw grid directions, shape sample_shape + batch shape + (3,)."""

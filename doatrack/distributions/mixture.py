@@ -156,7 +156,7 @@ class GridMixture:
             outside = outside | (closeness < math.cos(radius))
         logits = posterior.logits[..., None, :].expand_as(closeness).masked_fill(outside, _NEVER)
         self.logits = torch.logsumexp(logits, dim=-1)
-        self.components = GridPosterior(logits, posterior.directions, validate_args=False)
+        self.components = posterior.with_logits(logits)
 
     @property
     def batch_shape(self) -> Size:
@@ -175,9 +175,7 @@ class GridMixture:
 
     def equal_weights(self) -> GridPosterior:
         """Return the mixture of the parts with equal weights, over the grid."""
-        return GridPosterior(
-            torch.logsumexp(self.components.logits, dim=-2), self.posterior.directions, validate_args=False
-        )
+        return self.posterior.with_logits(torch.logsumexp(self.components.logits, dim=-2))
 
     def kl_uniform(self) -> Tensor:
         """Return the divergence (...,) of the mixture with equal weights from the uniform distribution, exactly."""

@@ -62,6 +62,12 @@ def per_recording(name: str, values: Any, recordings: Recordings) -> list[Any] |
     return list(items)
 
 
+def says_activity(truth: Any) -> bool:
+    """Return whether truth is rows `time_s, x, y, z, active`, which say when there is sound."""
+    shape = np.shape(truth)
+    return len(shape) == 2 and shape[1] == 5
+
+
 def align_truth(
     truth: Any, times: NDArray[np.float64], activity: NDArray[np.bool_], name: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -70,7 +76,7 @@ def align_truth(
     Rows `time_s, x, y, z, active` say themselves where there is sound; with unit vectors it is `activity`.
     """
     table = check_array(f"The truth of {name}", truth, ("...",), finite=False)
-    if table.ndim == 2 and table.shape[1] == 5:
+    if says_activity(table):
         doa, active = truth_at_frames(table, times)
         # between two rows lies a chord, shorter than 1
         length = np.linalg.norm(doa, axis=1, keepdims=True)

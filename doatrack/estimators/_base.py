@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from doatrack._validation import check_path, check_weights
 from doatrack.audio.recordings import Recordings, Signals
-from doatrack.estimators._arguments import per_recording, sort_arguments
+from doatrack.estimators._arguments import per_recording, says_activity, sort_arguments
 from doatrack.estimators._calibrated import CalibratedTracker
 from doatrack.estimators._many import each_recording
 from doatrack.estimators._one_side import OneSide, what_is_ambiguous
@@ -146,7 +146,7 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
             Unit vectors (n_frames, 3), or rows `time_s, x, y, z, active` at any rate. Frames whose truth is NaN or
             inactive do not count; with unit vectors, activity is estimated from the signals.
         sample_weight : array (n_frames,) per recording, optional
-            Weights of frames instead of the activity.
+            Weights of frames, in place of the estimated activity; frames that rows call inactive count for nothing.
 
         Returns
         -------
@@ -174,7 +174,8 @@ class BaseTracker(StreamedTracker, CalibratedTracker):
             if truth is not None:
                 doa, weight = self._align(truth[k], frames, recordings.name(k))
             if weights is not None:
-                weight = check_weights(f"sample_weight of {recordings.name(k)}", weights[k], len(doa))
+                given = check_weights(f"sample_weight of {recordings.name(k)}", weights[k], len(doa))
+                weight = given * weight if truth is not None and says_activity(truth[k]) else given
             rows.append((doa, frames, weight))
         if y is None:
             total = sum(float(w.sum()) for _, _, w in rows)

@@ -26,6 +26,8 @@ from doatrack.tracking import MotionModel, SourceLinker, SwitchingMotion, Transi
 __all__ = ["TrackerCore"]
 
 _T = TypeVar("_T")
+_COMPUTED = ("_tables", "_computed_for", "_motion_table")
+"""Attributes that follow from array and parameters: neither pickled nor copied to another array."""
 
 
 class TrackerCore(BaseEstimator):
@@ -47,6 +49,7 @@ class TrackerCore(BaseEstimator):
     """Whether several sources are the separated peaks of the log-likelihoods that heads give."""
     array_: MicArray
     grid_: DirectionGrid
+    _tables: Any
 
     def frame_times(self, n_frames: int) -> NDArray[np.float64]:
         """Return the centres of the first `n_frames` frames in seconds."""
@@ -66,6 +69,7 @@ class TrackerCore(BaseEstimator):
 
     def _recordings(self, signals: Signals) -> Recordings:
         check_is_fitted(self)
+        self._follow_parameters()
         return Recordings(signals, self.array_.n_mics, self.sample_rate)
 
     def _joined(self, recordings: Recordings, index: int, smoothing: Smoothing) -> FrameEstimates:
@@ -76,9 +80,13 @@ class TrackerCore(BaseEstimator):
         frames = self._collected(recordings, index, lambda tracker: tracker._head(maps=maps, only_maps=maps))
         if not several:
             return self._believed(self._one_source(frames, smoothing), smoothing)
+        side = OneSide(self.array_, self.grid_)
+        frames = side.of_maps_of_several(frames)
         if smoothing is None:
-            return peaks_of_frames(frames, self.grid_, self._peaks(), SourceLinker(self.n_sources))
-        return follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
+            found = peaks_of_frames(frames, self.grid_, self._peaks(), SourceLinker(self.n_sources))
+        else:
+            found = follow_sources(frames, self._transition(own_grid=True), self.n_sources, smoothing)
+        return side.of_directions(found)
 
     def _follows_several(self) -> bool:
         return self._sources_from_maps and self.n_sources > 1
@@ -137,23 +145,28 @@ class TrackerCore(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("_tables", None)
-        state.pop("_motion_table", None)
+        for name in _COMPUTED:
+            state.pop(name, None)
         return state
 
     def _tables_for(self, build: Callable[[Any], _T]) -> _T:
         """Return what follows from array, grid and parameters, computed once for as long as these stay the same."""
-        key = repr((self.get_params(deep=False), self.array_.positions.tolist()))
-        kept = self.__dict__.get("_tables")
-        if kept is None or kept[0] != key:
+        self._follow_parameters()
+        if self.__dict__.get("_tables") is None:
+            self._tables = build(self)
+        return self._tables
+
+    def _follow_parameters(self) -> None:
+        """Make the grid anew, and forget what was computed, where parameters or array are others than before."""
+        now = repr((self.get_params(deep=False), self.array_.positions.tolist()))
+        if self.__dict__.get("_computed_for") != now:
             self.grid_ = self._search_grid()
-            kept = self._tables = (key, build(self))
-        return kept[1]
+            self._tables, self._computed_for = None, now
 
     def _forget_tables(self) -> None:
         """Drop what is computed from array and parameters."""
-        self.__dict__.pop("_tables", None)
-        self.__dict__.pop("_motion_table", None)
+        for name in _COMPUTED:
+            self.__dict__.pop(name, None)
 
     def _search_grid(self) -> DirectionGrid:
         """Return the candidate directions that the parameters ask for."""

@@ -80,7 +80,8 @@ class MapHead:
         lags = self._geometry.lags
         correction = self._encoder.correction_of(numerators(features[None], len(lags)), lags, self._memory)[0]
         logits = self._encoder.logits(heard, srp_map(correction, self._steering))
-        posterior = GridPosterior(logits[None], self._geometry.directions, validate_args=False)
+        geometry = self._geometry
+        posterior = GridPosterior(logits[None], geometry.directions, geometry.coverage, validate_args=False)
         concentration = posterior.tempered(MAP_TEMPERATURE).concentration[0]
         columns = [concentration, self._bound(posterior, features)[0]]
         if self._maps:
@@ -151,7 +152,8 @@ class PairHead:
         directions = self._geometry.directions
         if isinstance(posterior, VonMisesFisherMixture):
             # several sources are found in maps, whatever made these
-            posterior = GridPosterior(posterior.log_prob(directions[:, None, None]).movedim(0, -1), directions)
+            logits = posterior.log_prob(directions[:, None, None]).movedim(0, -1)
+            posterior = GridPosterior(logits, directions, self._geometry.coverage)
         claimed = posterior.tempered(MAP_TEMPERATURE) if isinstance(posterior, GridPosterior) else posterior
         frames = count * self._pooling
         heard = torch.cat(self._unexplained) if self._unexplained else torch.zeros(0)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack.estimators._frame_estimates import FrameEstimates
-from doatrack.geometry import Ambiguity, DirectionGrid, MicArray, array_ambiguity
+from doatrack.geometry import Ambiguity, DirectionGrid, MicArray
 from doatrack.metrics import angular_error
 
 __all__ = ["OneSide", "standing_ambiguity", "what_is_ambiguous"]
@@ -18,7 +18,7 @@ _NEVER = -1e6  # nats; finite, so that the motion model's arithmetic stays finit
 
 def what_is_ambiguous(array: MicArray, grid: DirectionGrid) -> Ambiguity:
     """Return what an array cannot tell apart of the directions searched."""
-    ambiguity = array_ambiguity(array)
+    ambiguity = array.ambiguity
     if not ambiguity or grid.coverage > _WHOLE:
         return ambiguity
     return ambiguity.within(grid.directions, grid.spacing)
@@ -26,7 +26,7 @@ def what_is_ambiguous(array: MicArray, grid: DirectionGrid) -> Ambiguity:
 
 def standing_ambiguity(array: MicArray, grid: DirectionGrid) -> Ambiguity:
     """Return the ambiguity of which one direction stands for all; none where a search region says where sources are."""
-    return array_ambiguity(array) if grid.coverage > _WHOLE else Ambiguity()
+    return array.ambiguity if grid.coverage > _WHOLE else Ambiguity()
 
 
 class OneSide:
@@ -57,6 +57,17 @@ class OneSide:
         if not self._ambiguity or frames.log_likelihood is None:
             return frames
         return dataclasses.replace(frames, log_likelihood=np.where(self._standing, frames.log_likelihood, _NEVER))
+
+    def of_maps_of_several(self, frames: FrameEstimates) -> FrameEstimates:
+        """Return the frames with nothing to hear from directions for which others stand: there the map is its median.
+
+        What several sources are found by (how far a map rises above the rest, what is left under another source)
+        stays as it is, and the mirror image of one is not taken for a second.
+        """
+        if not self._ambiguity or frames.log_likelihood is None or not len(frames.log_likelihood):
+            return frames
+        middle = np.median(frames.log_likelihood, axis=-1, keepdims=True)
+        return dataclasses.replace(frames, log_likelihood=np.where(self._standing, frames.log_likelihood, middle))
 
     @functools.cached_property
     def _standing(self) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doatrack.estimators._frame_estimates import FrameEstimates
+from doatrack.estimators._one_side import OneSide
 from doatrack.estimators._several_sources import filtered_sources, lost_sources
 from doatrack.estimators._smoothing import log_likelihood_of, weight_of
 from doatrack.tracking import OnlineFilter, OnlineSources, Transition, posterior_directions
@@ -127,16 +128,18 @@ class SourcesJoin:
     ----------
     transition : Transition
     n_sources : int
+    side : OneSide
     """
 
-    def __init__(self, transition: Transition, n_sources: int) -> None:
-        self._sources = OnlineSources(transition, n_sources)
+    def __init__(self, transition: Transition, n_sources: int, side: OneSide) -> None:
+        self._sources, self._side = OnlineSources(transition, n_sources), side
 
     def push(self, frames: FrameEstimates) -> FrameEstimates:
-        return filtered_sources(frames, self._sources)
+        found = filtered_sources(self._side.of_maps_of_several(frames), self._sources)
+        return self._side.of_directions(found)
 
     def lost(self, n_frames: int) -> FrameEstimates:
         posterior = self._sources.predict(n_frames)
         doa, concentration = posterior_directions(posterior, self._sources.transition.grid)
         rows = np.minimum(np.arange(n_frames), len(doa) - 1)
-        return lost_sources(doa[rows], concentration[rows])
+        return self._side.of_directions(lost_sources(doa[rows], concentration[rows]))

@@ -79,7 +79,8 @@ def sources_at(
 
     `index` are the grid directions nearest to them; sources that were not found are inactive.
     """
-    posterior = GridPosterior(torch.from_numpy(_maps(frames)), torch.from_numpy(grid.directions), validate_args=False)
+    maps, directions = torch.from_numpy(_maps(frames)), torch.from_numpy(grid.directions)
+    posterior = GridPosterior(maps, directions, grid.coverage, validate_args=False)
     concentration = GridMixture(posterior, index, _PART_RADIUS).components.concentration.numpy()
     concentration = np.where(np.isnan(frames.concentration)[:, None], np.nan, concentration)
     active = _activity(frames, grid, doa) & found
@@ -120,11 +121,12 @@ def track_of(times: NDArray[np.float64], frames: FrameEstimates, ambiguity: Ambi
         one = (times, frames.doa, frames.concentration, frames.credible_angle, frames.activity)
         return Track._of_frames(one, ambiguity)
     shape = frames.doa.shape[:2]
-    columns: list[Any] = [
+    columns: Any = tuple(
         np.broadcast_to(values if values.ndim == 2 else values[:, None], shape)
         for values in (frames.concentration, frames.credible_angle, frames.activity)
-    ]
-    return MultiTrack(times, frames.doa, *columns)
+    )
+    concentration, angle, activity = columns
+    return MultiTrack(times, frames.doa, concentration, angle, activity, ambiguity)
 
 
 def score_sources(truth: list[Any], doa: list[Any], activity: list[Any], times: list[Any], weights: Any) -> float:

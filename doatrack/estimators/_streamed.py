@@ -76,6 +76,7 @@ class StreamedTracker(TrackerCore):
                 f"A stream's smoothing must be 'filter' or None, got {smoothing!r}. The smoother needs the whole "
                 "recording: use track()."
             )
+        self._follow_parameters()
         engine = _Engine(self, smoothing)
         stream = Stream(engine, self._frames(), self.array_.n_mics)
         if not self.causal and stream.look_ahead_s > _LONG_S:
@@ -93,12 +94,16 @@ class StreamedTracker(TrackerCore):
 
     def _join(self, smoothing: Literal["filter"] | None) -> OnlineJoin:
         """Return what joins frames as they come, as `_one_source` joins those of a recording."""
+        grid, side = self.grid_, OneSide(self.array_, self.grid_)
         if self._follows_several():
             if smoothing is not None:
-                return SourcesJoin(self._transition(own_grid=True), self.n_sources)
+                return SourcesJoin(self._transition(own_grid=True), self.n_sources, side)
             peaks, link = self._peaks(), SourceLinker(self.n_sources)
-            return SeveralJoin(lambda frames: peaks_of_frames(frames, self.grid_, peaks, link), self.n_sources)
-        side = OneSide(self.array_, self.grid_)
+
+            def find(frames: FrameEstimates) -> FrameEstimates:
+                return side.of_directions(peaks_of_frames(side.of_maps_of_several(frames), grid, peaks, link))
+
+            return SeveralJoin(find, self.n_sources)
         if smoothing is None:
             return NoJoin(lambda frames: self._believed(side.of_directions(frames), None))
 

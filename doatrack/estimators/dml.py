@@ -12,6 +12,7 @@ from doatrack.audio.recordings import Recordings
 from doatrack.estimators._covariance_map import CovarianceMapTracker, CovarianceTables, MapMaximum
 from doatrack.estimators._frame_estimates import FrameEstimates
 from doatrack.estimators._frame_source import FrameHead
+from doatrack.estimators._one_side import OneSide
 from doatrack.estimators._online_join import OnlineJoin, SeveralJoin
 from doatrack.estimators._several_sources import sources_at
 from doatrack.estimators._smoothing import Smoothing
@@ -175,7 +176,8 @@ class DML(CovarianceMapTracker):
         """Return the sources that were found together, as those of frame after frame."""
         nearest = torch.from_numpy(self.grid_.nearest(frames.doa))
         found = np.ones(nearest.shape, dtype=bool)
-        return sources_at(frames, self.grid_, frames.doa, link, found=found, index=nearest)
+        several = sources_at(frames, self.grid_, frames.doa, link, found=found, index=nearest)
+        return OneSide(self.array_, self.grid_).of_directions(several)
 
     def _head_for(self, smoothing: Literal["filter"] | None) -> FrameHead:
         if smoothing is not None or self.n_sources == 1:

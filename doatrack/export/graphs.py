@@ -130,7 +130,8 @@ class _MapGraph(ExportGraph):
         correction = self.encoder.correction_of(numerators(correlations, len(lags)), lags)
         heard = _levelled_map(correlations, self._steering)
         logits = self.encoder.logits(heard, _levelled_map(correction, self._steering))
-        posterior = GridPosterior(logits, self._geometry.directions, validate_args=False)
+        geometry = self._geometry
+        posterior = GridPosterior(logits, geometry.directions, geometry.coverage, validate_args=False)
         concentration = posterior.tempered(MAP_TEMPERATURE).concentration
         return self._side(posterior.mean_direction), concentration, heard, posterior.logits
 

@@ -1,6 +1,6 @@
 """Where microphones are, which directions there are, and the time differences that follow."""
 
-from doatrack.geometry.ambiguity import Ambiguity, array_ambiguity
+from doatrack.geometry.ambiguity import Ambiguity
 from doatrack.geometry.coordinates import (
     azimuth_colatitude_deg_to_unit,
     azimuth_colatitude_to_unit,
@@ -35,7 +35,6 @@ __all__ = [
     "Preset",
     "SeparatedPeaks",
     "Shift",
-    "array_ambiguity",
     "azimuth_colatitude_deg_to_unit",
     "azimuth_colatitude_to_unit",
     "azimuth_elevation_deg_to_unit",

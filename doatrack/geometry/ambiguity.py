@@ -8,9 +8,8 @@ from numpy.typing import ArrayLike
 
 from doatrack._validation import FloatArray, check_array, check_choice, check_int, check_real, check_unit_vectors
 from doatrack.exceptions import InvalidInputError
-from doatrack.geometry.mic_array import MicArray
 
-__all__ = ["Ambiguity", "array_ambiguity"]
+__all__ = ["Ambiguity"]
 
 _NEAR = 1.5  # grid spacings within which a direction counts as on the grid
 _LEAST_SHARE = 0.05
@@ -36,6 +35,8 @@ class Ambiguity:
     [[0.8, 0.0, 0.6], [0.8, 0.0, -0.6]]
     >>> bool(Ambiguity())
     False
+    >>> print(flat)
+    a direction and its mirror image through the plane with the normal [0.0, 0.0, 1.0] give the same delays
     """
 
     kind: str = "none"
@@ -52,6 +53,15 @@ class Ambiguity:
 
     def __bool__(self) -> bool:
         return self.kind != "none"
+
+    def __str__(self) -> str:
+        axis = np.round(self.axis, 3).tolist()
+        return {
+            "none": "none",
+            "mirror": f"a direction and its mirror image through the plane with the normal {axis} give the same delays",
+            "cone": f"all directions on a cone around the axis {axis} give the same delays: only the angle to it is "
+            "known",
+        }[self.kind]
 
     def equivalent(self, doa: ArrayLike, n_directions: int = 36) -> FloatArray:
         """Return all directions with the same delays.
@@ -160,32 +170,3 @@ class Ambiguity:
         apart = (others * searched[:, None]).sum(axis=-1) < math.cos(2 * math.acos(reach))
         reached = np.stack([(others[:, k] @ searched.T).max(axis=1) for k in range(others.shape[1])], axis=1) > reach
         return self if (apart & reached).any(axis=1).mean() > _LEAST_SHARE else Ambiguity()
-
-
-def array_ambiguity(array: MicArray) -> Ambiguity:
-    """Return what an array cannot tell apart by delays.
-
-    Microphones within 2 % of a plane (of their largest extent) count as planar, within 2 % of a line as linear.
-
-    Parameters
-    ----------
-    array : MicArray
-
-    Returns
-    -------
-    Ambiguity
-
-    Examples
-    --------
-    >>> array_ambiguity(MicArray.from_preset("respeaker_usb_4"))
-    Ambiguity(kind='mirror', axis=(0.0, 0.0, 1.0))
-    >>> array_ambiguity(MicArray.from_preset("nao_head_12")).kind
-    'none'
-    >>> array_ambiguity(MicArray([[0, 0.05, 0], [0, -0.05, 0]])).kind
-    'cone'
-    """
-    axis = array.normal
-    if axis is None:
-        return Ambiguity()
-    x, y, z = axis.tolist()
-    return Ambiguity("mirror" if array.dimension == 2 else "cone", (x, y, z))

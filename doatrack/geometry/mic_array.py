@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from doatrack._validation import check_array, check_int, check_real
 from doatrack.exceptions import GeometryWarning, InvalidInputError
+from doatrack.geometry.ambiguity import Ambiguity
 from doatrack.geometry.array_file import read_array_file, write_array_file
 from doatrack.geometry.presets import preset_positions
 
@@ -206,25 +207,31 @@ class MicArray:
 
         Its largest component is positive.
         """
-        return None if self.dimension == 3 else self._flat_axis()
-
-    def _flat_axis(self) -> NDArray[np.float64]:
+        if self.dimension == 3:
+            return None
         axes = np.linalg.svd(self._positions - self._positions.mean(axis=0))[2]
         vector = axes[0] if self.dimension == 1 else axes[2]
         vector = vector * np.sign(vector[np.abs(vector).argmax()])
         return np.where(np.abs(vector) < 1e-12, 0.0, vector)
 
     @property
-    def ambiguity(self) -> str:
-        """What the geometry cannot tell apart, in words; empty for a 3-D array."""
-        if self.dimension == 3:
-            return ""
-        axis = np.round(self._flat_axis(), 3).tolist()
-        if self.dimension == 1:
-            return (
-                f"all directions on a cone around the axis {axis} give the same delays: only the angle to it is known"
-            )
-        return f"a direction and its mirror image through the plane with the normal {axis} give the same delays"
+    def ambiguity(self) -> Ambiguity:
+        """What the geometry cannot tell apart by delays: false for a 3-D array, printed as a sentence for others.
+
+        Microphones within 2 % of a plane (of their largest extent) count as planar, within 2 % of a line as linear.
+
+        Examples
+        --------
+        >>> MicArray.from_preset("respeaker_usb_4").ambiguity
+        Ambiguity(kind='mirror', axis=(0.0, 0.0, 1.0))
+        >>> [array.ambiguity.kind for array in (MicArray.from_preset("nao_head_12"), MicArray([[0, 0, 0], [1, 0, 0]]))]
+        ['none', 'cone']
+        """
+        axis = self.normal
+        if axis is None:
+            return Ambiguity()
+        x, y, z = axis.tolist()
+        return Ambiguity("mirror" if self.dimension == 2 else "cone", (x, y, z))
 
     def perturb(self, std: float, random_state: int) -> "MicArray":
         """Return a copy whose positions have independent Gaussian errors.
@@ -272,7 +279,7 @@ class MicArray:
                 "rotation must be a rotation matrix (orthogonal, determinant +1), got one with the determinant "
                 f"{np.linalg.det(matrix):.4g}. scipy.spatial.transform.Rotation makes one from angles."
             )
-        return MicArray(self._positions @ matrix.T, name=self._name)
+        return _restore(self._positions @ matrix.T, self._name)
 
     def select(self, channels: Iterable[int]) -> "MicArray":
         """Return the array made of some microphones, in the order given (counted from 0).
@@ -283,11 +290,11 @@ class MicArray:
         3
         """
         chosen = np.array([check_int("channel", c, 0, self.n_mics - 1) for c in channels], dtype=np.intp)
-        return MicArray(self._positions[chosen], name=self._name)
+        return _restore(self._positions[chosen], self._name)
 
 
 def _restore(positions: NDArray[np.float64], name: str) -> MicArray:
-    """Build an array that was checked when it was pickled: nothing is warned of twice."""
+    """Build an array of microphones that were checked before: nothing is warned of twice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GeometryWarning)
         return MicArray(positions, name)

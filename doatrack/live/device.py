@@ -1,5 +1,6 @@
 """A sound device, by PortAudio."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -259,15 +260,21 @@ class DeviceSource(Source):
             time.sleep(min(timeout_s, _RETRY_S))
             return self._missing()
         self._last_try = self._clock()
+        failures = (LiveAudioError, self._sounddevice.PortAudioError, ValueError)
         try:
             self._look_again()
-            missing = self._missing(LiveEvent("device", f"{self.name} is back after {away_s:.1f} s."))
-            self._monitor.restart()
-            self._open()
-        except (LiveAudioError, self._sounddevice.PortAudioError, ValueError):
+        except failures:
             return self._missing()
+        # counted before sound arrives in the other thread, which counts on from here; lost too if it cannot be opened
+        missing = self._missing()
+        self._monitor.restart()
+        try:
+            self._open()
+        except failures:
+            return missing
         self._away_since = None
-        return missing
+        back = LiveEvent("device", f"{self.name} is back after {away_s:.1f} s.")
+        return dataclasses.replace(missing, events=(back, *missing.events))
 
     def _look_again(self) -> None:
         """Let PortAudio list the devices anew, and see that ours is there; it never does so by itself."""

@@ -93,7 +93,7 @@ def mean_angular_error_deg(
     frame_times : array-like of shape (n_frames,), or list of such, optional
         Seconds of the frames of `y_pred`; needed where `y_true` holds truth rows.
     ambiguity : Ambiguity, optional
-        What the array cannot tell apart (`doatrack.geometry.array_ambiguity`): of all directions with the same delays
+        What the array cannot tell apart (`array.ambiguity`): of all directions with the same delays
         the one nearest to the truth counts. None counts the direction given.
 
     Returns

@@ -87,7 +87,7 @@ class MapEncoder(nn.Module):
         correction = self.correction_of(numerators(heard, len(geometry.lags)), geometry.lags).float()
         with full_precision(gcc):
             logits = self.logits(steered_map(gcc, geometry.steering()), srp_map(correction, some.steering()))
-        return GridPosterior(logits, geometry.directions)
+        return GridPosterior(logits, geometry.directions, geometry.coverage)
 
     def logits(self, heard: Tensor, correction: Tensor) -> Tensor:
         """Return the posterior's log probabilities before normalisation, (..., n_directions).

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ class PairGeometry:
     positions : Tensor of shape (n_pairs, 6)
         Both microphones of each pair relative to the mean of all, in metres.
     directions : Tensor of shape (n_directions, 3)
+    coverage : float
+        The share of the sphere that they cover.
 
     Examples
     --------
@@ -44,6 +47,7 @@ class PairGeometry:
     baselines: Tensor
     positions: Tensor
     directions: Tensor
+    coverage: float = 1.0
 
     @classmethod
     def of(cls, extractor: GCCExtractor, grid: DirectionGrid) -> "PairGeometry":
@@ -57,6 +61,7 @@ class PairGeometry:
             baselines=(place[second] - place[first]) * (extractor.frames.sample_rate / extractor.speed_of_sound),
             positions=torch.cat([centred[first], centred[second]], dim=1),
             directions=torch.tensor(grid.directions, dtype=torch.float32),
+            coverage=grid.coverage,
         )
 
     def select(self, pairs: Tensor) -> "PairGeometry":
@@ -67,7 +72,9 @@ class PairGeometry:
 
     def to(self, device: torch.device | str) -> "PairGeometry":
         """Return the same on another device."""
-        return PairGeometry(*(getattr(self, field.name).to(device) for field in dataclasses.fields(self)))
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        moved: Any = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **moved)
 
     def steering(self) -> Tensor:
         """Return the matrix (n_pairs * n_lags, n_directions) that turns correlations into a map."""

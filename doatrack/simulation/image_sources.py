@@ -133,7 +133,8 @@ def image_energy(lattice: ImageLattice, centre: torch.Tensor, nearest: float, fa
     n_sources = len(lattice.coordinates[0])
     squared = lattice.squared_distances(centre[None], 0, n_sources)
     inside = (squared >= nearest**2) & (squared < farthest**2)
-    energy = (lattice.gain[:, None] ** 2 / (16 * math.pi**2) / squared).mul_(inside).sum().item()
+    # an image may lie at the centre itself, which is in no shell
+    energy = (lattice.gain[:, None] ** 2 / (16 * math.pi**2) / squared).masked_fill_(~inside, 0.0).sum().item()
     return inside.sum().item() / n_sources, energy / n_sources
 
 

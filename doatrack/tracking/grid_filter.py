@@ -270,6 +270,7 @@ def posterior_directions(
     ([0.6, 0.0, 0.8], 100)
     """
     values = check_array("log_posterior", log_posterior, ("...", grid.n_directions))
-    posterior = GridPosterior(torch.from_numpy(values), torch.from_numpy(grid.directions), validate_args=False)
+    directions = torch.from_numpy(grid.directions)
+    posterior = GridPosterior(torch.from_numpy(values), directions, grid.coverage, validate_args=False)
     doa = posterior.mean_direction.numpy()
     return doa, posterior.concentration.numpy()

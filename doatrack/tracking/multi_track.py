@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from doatrack._validation import FloatArray, check_array
 from doatrack.exceptions import InvalidInputError
+from doatrack.geometry.ambiguity import Ambiguity
 from doatrack.tracking import track_files
 from doatrack.tracking.track import Track
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MultiTrack"]
 
+_NOTHING = Ambiguity()
 _PER_SOURCE = ("doa", "concentration", "credible_angle", "activity")
 
 
@@ -38,6 +40,8 @@ class MultiTrack:
         Half-angle in radians of the cone that holds the source with probability 0.9; NaN where unknown.
     activity : array-like of bool, shape (n_frames, n_sources)
         Whether the source sounds in the frame. The direction of a silent source is where it is expected.
+    ambiguity : Ambiguity
+        What the array cannot tell apart, as in `Track`.
 
     Raises
     ------
@@ -63,6 +67,7 @@ class MultiTrack:
     concentration: FloatArray
     credible_angle: FloatArray
     activity: NDArray[np.bool_]
+    ambiguity: Ambiguity = _NOTHING
 
     def __post_init__(self) -> None:
         doa = check_array("doa", self.doa, ("n_frames", "n_sources", 3), finite=False)
@@ -73,7 +78,8 @@ class MultiTrack:
         for name in _PER_SOURCE[1:]:
             columns[name] = check_array(name, getattr(self, name), ("n_frames", n_sources), finite=False)
         tracks = [
-            Track(self.times, *(columns[name][:, k] for name in _PER_SOURCE))  # which checks the rest
+            # which checks the rest
+            Track(self.times, **{name: columns[name][:, k] for name in _PER_SOURCE}, ambiguity=self.ambiguity)
             for k in range(n_sources)
         ]
         object.__setattr__(self, "times", tracks[0].times)
@@ -89,7 +95,7 @@ class MultiTrack:
         Raises
         ------
         InvalidInputError
-            If there is none, or the times differ.
+            If there is none, or the times or the ambiguities differ.
 
         Examples
         --------
@@ -99,15 +105,18 @@ class MultiTrack:
         """
         if not tracks or any(not np.array_equal(track.times, tracks[0].times) for track in tracks):
             raise InvalidInputError("tracks must be at least one, all with the same times.")
-        return cls(
-            tracks[0].times, *(np.stack([getattr(track, name) for track in tracks], axis=1) for name in _PER_SOURCE)
-        )
+        first = tracks[0]
+        if any(track.ambiguity != first.ambiguity for track in tracks):
+            raise InvalidInputError("tracks must be those of one array, and their ambiguity the same.")
+        columns: Any = {name: np.stack([getattr(track, name) for track in tracks], axis=1) for name in _PER_SOURCE}
+        return cls(first.times, **columns, ambiguity=first.ambiguity)
 
     def __len__(self) -> int:
         return self.n_sources
 
     def __getitem__(self, source: SupportsIndex) -> Track:
-        return Track(self.times, *(getattr(self, name)[:, source] for name in _PER_SOURCE))
+        columns: Any = {name: getattr(self, name)[:, source] for name in _PER_SOURCE}
+        return Track(self.times, **columns, ambiguity=self.ambiguity)
 
     def __iter__(self) -> Iterator[Track]:
         return (self[source] for source in range(self.n_sources))

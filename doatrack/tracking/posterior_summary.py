@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from doatrack.distributions.grid_posterior import peak_radius
 from doatrack.geometry import DirectionGrid
 
 __all__ = ["PosteriorSummary"]
@@ -41,8 +42,7 @@ class PosteriorSummary:
 
     def __init__(self, grid: DirectionGrid) -> None:
         self._directions = grid.directions
-        radius = max(math.radians(10.0), 3 * math.sqrt(4 * math.pi / grid.n_directions))
-        self._near = math.cos(radius)
+        self._near = math.cos(peak_radius(grid.n_directions, grid.coverage))
         self._neighbours: dict[int, NDArray[np.int64]] = {}  # of directions that were the best of a frame
 
     def __call__(

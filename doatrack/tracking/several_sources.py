@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from doatrack._validation import check_array, check_int, check_real
+from doatrack.distributions.grid_posterior import peak_radius
 from doatrack.tracking._recursions import check_activity, safe_log
 from doatrack.tracking.grid_filter import grid_smoother, posterior_directions
 from doatrack.tracking.observations import robust_log_likelihood
@@ -216,7 +217,8 @@ class _Heard:
         self.activity = np.ones(shape) if activity is None else np.broadcast_to(check_activity(activity, shape), shape)
         self._directions = transition.grid.directions
         self._cosine = math.cos(check_real("min_separation", min_separation, 0.0, 2 * math.pi / 3))
-        self._vicinity = math.cos(max(math.radians(10), 3 * transition.grid.spacing))
+        grid = transition.grid
+        self._vicinity = math.cos(peak_radius(grid.n_directions, grid.coverage))
         self._floor = np.median(self.values, axis=1)
 
     def evidence(self, frames: Any, others: list[Any]) -> NDArray[np.float64]:

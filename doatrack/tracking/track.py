@@ -81,7 +81,7 @@ class Track:
         if not isinstance(self.ambiguity, Ambiguity):
             raise InvalidInputError(
                 f"ambiguity must be an Ambiguity, got {type(self.ambiguity).__name__}. "
-                "doatrack.geometry.array_ambiguity(array) returns that of an array."
+                "doatrack.geometry.array.ambiguity returns that of an array."
             )
 
     @classmethod

@@ -1,8 +1,10 @@
 """What every estimator promises. A new estimator is added to ESTIMATORS in conftest.py and must pass all of it."""
 
 import inspect
+import itertools
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -243,6 +245,15 @@ def test_score_with_and_without_truth(estimator, corpus):
     assert single == pytest.approx(-np.degrees(angular_error(truth[0][3], estimator.predict(corpus.signals)[0][3])))
 
 
+def test_weights_do_not_make_silent_frames_count(estimator, corpus):
+    estimator.fit(corpus.signals, corpus.array, corpus.labels)
+    rows = corpus.rows(0).copy()
+    rows[rows[:, 4] == 0, 1:4] *= -1  # where nobody knows better
+    frames = np.ones(len(corpus.truth(0)))
+    weighted = estimator.score(corpus.signals[0], rows, sample_weight=frames)
+    assert weighted == pytest.approx(estimator.score(corpus.signals[0], rows))
+
+
 def test_grid_search_without_labels(estimator, corpus):
     if supervised(estimator):
         pytest.skip("it learns from labels")
@@ -376,6 +387,28 @@ def test_parameters_set_after_fit_act_at_once_whatever_was_called_before(estimat
     track = used.track(corpus.signals[0])
     assert np.allclose(np.diff(track.times), 500 / 16000)
     assert len(track.times) == 1 + (corpus.signals[0].shape[1] - 1024) // 500
+
+
+def test_another_grid_after_fit_acts_at_once_whatever_joins_the_frames(estimator, corpus):
+    parameters, region = estimator.get_params(), {"elevation_range_deg": (-60, 60)}
+    changes = [change for change in ({"n_directions": 400}, region) if set(change) <= set(parameters)]
+    if not changes or parameters.get("encoder") == "paper":
+        pytest.skip("it searches no grid, or no part of it")
+    signals = corpus.signals[0]
+    fitted = estimator.set_params(causal=True).fit(corpus.signals, corpus.array, corpus.labels)
+    kept = pickle.dumps(fitted)
+    ways = [
+        *((way, partial(fitted.track, signals, smoothing=way)) for way in (None, "filter", "smoother")),
+        ("filter", lambda: fitted.stream().push(signals)),
+    ]
+    for change, (way, call) in itertools.product(changes, ways):
+        fitted.set_params(**dict.fromkeys(region), **{"n_directions": 1500} if "n_directions" in parameters else {})
+        fitted.predict(signals)
+        fitted.set_params(**change)
+        found = call()
+        fresh = pickle.loads(kept).set_params(**change)
+        expected = fresh.track(signals, smoothing=way)
+        np.testing.assert_allclose(found.doa, expected.doa[: found.n_frames], atol=1e-5)
 
 
 def test_a_refit_that_breaks_off_leaves_the_tracker_as_it_was(learned, corpus, monkeypatch):

@@ -30,6 +30,25 @@ def test_entropy_divergence_and_density_are_those_of_the_sampled_density(both):
     assert torch.allclose(posterior.log_prob(at[:, None]), density.log_prob(at[:, None]), atol=1e-2)
 
 
+def test_leaving_out_directions_without_probability_changes_nothing():
+    grid = DirectionGrid.quasi_uniform(2000)
+    part = grid.restrict(azimuth_range_deg=(-45, 45), elevation_range_deg=(-20, 20))
+    two = torch.tensor([[math.cos(math.radians(a)), math.sin(math.radians(a)), 0.0] for a in (-20, 20)]).double()
+    found = []
+    for some in (grid, part):
+        directions = torch.from_numpy(some.directions)
+        logits = torch.logsumexp(400 * (directions @ two.T - 1) + torch.tensor([1.0, 0.0]), dim=-1)
+        found.append(GridPosterior(logits, directions, some.coverage))
+    whole, restricted = found
+    assert torch.allclose(whole.mean_direction, restricted.mean_direction, atol=1e-6)
+    assert abs(float(whole.mean_direction[1])) > 0.3  # of one peak, not of both
+    assert float(whole.entropy()) == pytest.approx(float(restricted.entropy()), abs=0.02)
+    assert float(whole.kl_uniform()) == pytest.approx(float(restricted.kl_uniform()), abs=0.02)
+    at = two[0].expand(1, 3)
+    assert float(whole.log_prob(at)) == pytest.approx(float(restricted.log_prob(at)), abs=0.02)
+    assert restricted.tempered(2.0).coverage == restricted.coverage
+
+
 def test_mean_direction_and_concentration_are_recovered(both):
     density, posterior = both
     assert torch.allclose(posterior.mean, density.mean, atol=2e-3)

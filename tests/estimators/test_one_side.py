@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from doatrack import SRPPHAT, MicArray
-from doatrack.geometry import array_ambiguity
 from doatrack.metrics import angular_error
 
 SQUARE = MicArray.from_preset("respeaker_usb_4")
@@ -33,12 +32,12 @@ def test_a_board_that_lies_flat_looks_up(smoothing, below):
     assert np.degrees(angular_error(up, track.doa[middle])).max() < 8
     assert np.degrees(angular_error(up * [1, 1, -1], track.alternatives[middle, 0])).max() < 8
     assert (tracker.predict(waves)[:, 2] >= 0).all()
-    assert track.ambiguity == array_ambiguity(SQUARE)
+    assert track.ambiguity == SQUARE.ambiguity
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHING)
 def test_a_line_looks_to_the_front(smoothing):
-    around = array_ambiguity(LINE).equivalent([0.0, 0.6, 0.8])
+    around = LINE.ambiguity.equivalent([0.0, 0.6, 0.8])
     waves = plane_wave(LINE, around[7])
     track = SRPPHAT(n_directions=1000).fit(waves, LINE).track(waves, smoothing=smoothing)
     assert np.degrees(angular_error([0.8, 0.6, 0.0], track.doa[1:-1])).max() < 8

@@ -1,9 +1,11 @@
 """Trackers of several sources: shapes, identities over time, activity per source, learning, files, scores."""
 
+import pickle
+
 import numpy as np
 import pytest
 
-from doatrack import SRPPHAT, MultiTrack, PhysicsVAETracker, Track, load
+from doatrack import DML, MUSIC, SRPPHAT, MicArray, MultiTrack, PhysicsVAETracker, Track, load
 from doatrack.exceptions import InvalidInputError
 from doatrack.metrics import detect_sources
 
@@ -159,3 +161,40 @@ def test_learning_explains_better_what_was_heard(quick, duets, array):
 def test_senseless_values_are_refused(quick, duets, array, options, message):
     with pytest.raises(InvalidInputError, match=message):
         quick(**options).fit(duets, array)
+
+
+@pytest.mark.parametrize("make", [SRPPHAT, MUSIC, DML], ids=["srp", "music", "dml"])
+@pytest.mark.parametrize("smoothing", [None, "filter", "smoother"])
+def test_the_mirror_image_of_one_source_is_not_taken_for_the_second(make, smoothing):
+    board = MicArray.from_preset("respeaker_usb_4")
+    rng = np.random.default_rng(0)
+    at = np.array([[0.6, 0.4, 0.69], [-0.2, -0.85, 0.48]])
+    at /= np.linalg.norm(at, axis=1, keepdims=True)
+    shift = np.exp(2j * np.pi * np.fft.rfftfreq(24000, 1 / RATE) * (board.positions @ at.T / 343.0).T[..., None])
+    talkers = np.fft.irfft(np.fft.rfft(rng.normal(size=(2, 1, 24000))) * shift, 24000)
+    talkers *= np.arange(24000) % np.array([5000, 7400])[:, None, None] < np.array([3500, 5200])[:, None, None]
+    waveform = (talkers.sum(axis=0) + 0.02 * rng.normal(size=(4, 24000))).astype(np.float32)
+    tracker = make(n_sources=2, n_directions=1000, causal=True, win_length=1024, hop_length=768).fit(waveform, board)
+    tracks = tracker.track(waveform, smoothing=smoothing)
+    assert [track.ambiguity.kind for track in tracks] == ["mirror", "mirror"]
+    assert tracks[1].alternatives.shape == (tracks.n_frames, 1, 3)
+    assert (tracks.doa[..., 2] >= -1e-9).all()  # the side that stands for both
+    found = detect_sources(
+        np.tile(at, (tracks.n_frames, 1, 1)), tracks.doa, active_pred=tracks.activity, tolerance_deg=25
+    )
+    assert found.precision > 0.45  # so small a board hardly hears elevation
+    if smoothing != "smoother":
+        stream = tracker.stream(smoothing)
+        parts = [stream.push(waveform), stream.finish()]
+        np.testing.assert_allclose(np.concatenate([part.doa for part in parts]), tracks.doa, atol=1e-4)
+        assert all(part.ambiguity == tracks.ambiguity for part in parts)
+
+
+def test_tracks_of_different_arrays_are_not_put_together():
+    columns = [0.5], [[0, 1.0, 0]], [np.nan], [np.nan], [True]
+    flat = MicArray.from_preset("respeaker_usb_4").ambiguity
+    one, other = Track(*columns), Track(*columns, ambiguity=flat)
+    assert MultiTrack.from_tracks([other, other])[1].ambiguity == flat
+    assert pickle.loads(pickle.dumps(MultiTrack.from_tracks([other]))).ambiguity == flat
+    with pytest.raises(InvalidInputError, match="their ambiguity the same"):
+        MultiTrack.from_tracks([one, other])

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from doatrack import DirectionGrid, MicArray
 from doatrack.exceptions import InvalidInputError
-from doatrack.geometry import Ambiguity, array_ambiguity, tdoa_far_field
+from doatrack.geometry import Ambiguity, tdoa_far_field
 
 FLAT = np.array([[0.05, 0.0, 0], [-0.02, 0.04, 0], [-0.03, -0.03, 0], [0.01, 0.02, 0]])
 LINE = np.array([[0.1, 0, 0], [0.03, 0, 0], [-0.05, 0, 0]])
@@ -24,7 +24,7 @@ def directions(seed, n=20):
 @given(turn=TURNS)
 def test_equivalent_directions_give_the_same_delays(positions, kind, n, turn):
     array = MicArray(positions).rotate(turn)
-    ambiguity = array_ambiguity(array)
+    ambiguity = array.ambiguity
     assert ambiguity.kind == kind
     assert ambiguity
     doa = directions(0)
@@ -43,7 +43,7 @@ def test_equivalent_directions_give_the_same_delays(positions, kind, n, turn):
 @pytest.mark.parametrize("positions", [FLAT, LINE])
 @given(turn=TURNS)
 def test_the_nearest_is_the_nearest_of_all(positions, turn):
-    ambiguity = array_ambiguity(MicArray(positions).rotate(turn))
+    ambiguity = MicArray(positions).rotate(turn).ambiguity
     doa, target = directions(1), directions(2)
     nearest = ambiguity.nearest(doa, target)
     many = ambiguity.equivalent(doa, n_directions=3600)
@@ -55,7 +55,7 @@ def test_the_nearest_is_the_nearest_of_all(positions, turn):
 
 
 def test_a_3d_array_has_none():
-    ambiguity = array_ambiguity(MicArray.from_preset("tetrahedron_4"))
+    ambiguity = MicArray.from_preset("tetrahedron_4").ambiguity
     assert not ambiguity
     doa = directions(3)
     assert (ambiguity.equivalent(doa)[:, 0] == doa).all()
@@ -100,7 +100,7 @@ def test_bad_input_is_named():
 @pytest.mark.parametrize("positions", [FLAT, LINE])
 @given(turn=TURNS)
 def test_one_direction_stands_for_all_with_its_delays(positions, turn):
-    ambiguity = array_ambiguity(MicArray(positions).rotate(turn))
+    ambiguity = MicArray(positions).rotate(turn).ambiguity
     doa = directions(4)
     standing = ambiguity.canonical(doa)
     for k in (1, -1):

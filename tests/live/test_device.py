@@ -117,6 +117,29 @@ def test_a_device_that_stays_away_ends_it(device, sound, drained):
             drained(source, 0.05)
 
 
+def test_no_time_is_lost_while_another_program_holds_a_device_that_is_back(device, sound, clock):
+    with device() as source:
+        sound.hear(1600)
+        source.read(0)
+        sound.state.opened[-1].active = False
+        sound.state.refuse = "Device unavailable"
+        began, chunks = clock.now, []
+        for _ in range(500):
+            clock.now += 0.01
+            chunks.append(source.read(0.01))
+        assert sum(chunk.n_lost for chunk in chunks) == pytest.approx((clock.now - began) * 16000, abs=0.3 * 16000)
+        sound.state.refuse = None
+        while len(sound.state.opened) == 1:
+            clock.now += 0.01
+            chunks.append(source.read(0.01))
+        sound.hear(160)
+        chunks.append(source.read(0))
+        away = clock.now - began - 0.01
+    assert sum(chunk.n_lost for chunk in chunks) == pytest.approx(away * 16000, abs=2)
+    words = [event.message for chunk in chunks for event in chunk.events if event.kind == "device"]
+    assert len(words) == 2  # gone, and back once it could be opened
+
+
 def test_a_device_that_comes_back_with_fewer_channels_is_not_taken(device, sound, drained):
     with device(reconnect_s=3.0) as source:
         sound.state.opened[-1].active = False

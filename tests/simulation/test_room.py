@@ -118,6 +118,14 @@ def test_the_decay_is_that_of_rt60_and_smooth_where_the_tail_takes_over(size, rt
     assert np.abs(np.diff(steps[3:19]) + 3).max() < 2.5
 
 
+def test_a_source_in_the_middle_of_the_microphones_is_heard_like_one_beside_it():
+    middle = np.array([2.5, 2.0, 1.5])
+    mics = middle + 0.05 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    responses = [room_impulse_responses([5, 4, 3], 0.4, [at], mics) for at in (middle, middle + 0.001)]
+    energies = [float((response**2).sum()) for response in responses]
+    assert energies[0] == pytest.approx(energies[1], rel=0.02)
+
+
 def test_without_a_tail_images_fill_the_response():
     source, mic = [[1.0, 1, 1]], [[2.0, 2, 1.5]]
     images = room_impulse_responses([4, 3, 2.5], 0.2, source, mic, diffuse_tail=False)
