@@ -33,9 +33,9 @@ _LEVEL = 0.8
 PLAYS: dict[str, dict[str, Any]] = {
     "never": {"noise": "none"},
     "all the time": {},
-    "from the middle on": {"noise_start": 0.5},
+    "from the middle on": {"noise_start_share": 0.5},
     "until the middle": {"noise_share": 0.5},
-    "in the second quarter": {"noise_start": 0.25, "noise_share": 0.25},
+    "in the second quarter": {"noise_start_share": 0.25, "noise_share": 0.25},
 }
 WAYS = {"smoother": (False, "smoother"), "filter": (False, "filter"), "causal filter": (True, "filter")}
 Found = dict[tuple[str, str, bool], NDArray[np.float64]]

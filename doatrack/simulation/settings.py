@@ -46,7 +46,7 @@ class SceneSettings:
         Least distance of talker and loudspeaker to the array's origin in metres.
     noise_share : float
         Part of the recording during which a loudspeaker plays, above 0 to 1. The SNR counts the noise while it plays.
-    noise_start : float
+    noise_start_share : float
         Part of the recording after which it starts, 0 to 0.99; what of its time would lie after the end is cut off.
     min_separation_deg : float
         Least angle at the array between the loudspeaker and the mean direction of every talker, in degrees.
@@ -90,7 +90,7 @@ class SceneSettings:
     array_margin: float = 1.0
     min_distance: float = 0.5
     noise_share: float = 1.0
-    noise_start: float = 0.0
+    noise_start_share: float = 0.0
     min_separation_deg: float = 0.0
     n_sources: int = 1
     min_talker_separation_deg: float = 20.0
@@ -110,7 +110,7 @@ class SceneSettings:
             check_real(name, getattr(self, name), 0.0)
         check_real("moving_probability", self.moving_probability, 0.0, 1.0)
         check_real("noise_share", self.noise_share, 0.0, 1.0, exclusive_minimum=True)
-        check_real("noise_start", self.noise_start, 0.0, 0.99)
+        check_real("noise_start_share", self.noise_start_share, 0.0, 0.99)
         check_real("min_separation_deg", self.min_separation_deg, 0.0, 120.0)
         check_real("min_talker_separation_deg", self.min_talker_separation_deg, 0.0, 120.0)
         for name in ("oscillations_range", "amplitude_range"):
@@ -135,7 +135,7 @@ class SceneSettings:
     @property
     def noise_samples(self) -> tuple[int, int]:
         """The first sample in which a loudspeaker plays, and the one after the last."""
-        start = min(self.n_samples - 1, round(self.noise_start * self.n_samples))
+        start = min(self.n_samples - 1, round(self.noise_start_share * self.n_samples))
         return start, min(self.n_samples, start + math.ceil(self.noise_share * self.n_samples))
 
     @property

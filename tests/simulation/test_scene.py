@@ -119,21 +119,21 @@ def test_an_interferer_may_start_later_and_plays_until_the_end_at_most():
     settings = dataclasses.replace(DRY, noise="directional", snr_db_range=(0.0, 0.0), moving_probability=0.0)
     late, long, quiet = (
         simulate_scene(ARRAY, dataclasses.replace(settings, **options), 1, white_speech).waveform
-        for options in ({"noise_start": 0.5}, {"noise_start": 0.5, "noise_share": 0.5}, {"noise": "none"})
+        for options in ({"noise_start_share": 0.5}, {"noise_start_share": 0.5, "noise_share": 0.5}, {"noise": "none"})
     )
     np.testing.assert_array_equal(late, long)
     n = late.shape[1] // 2
     gain = late[:, :n].std() / quiet[:, :n].std()
     np.testing.assert_allclose(late[:, :n], gain * quiet[:, :n], atol=1e-6)
     assert (late - gain * quiet)[:, n + 2000 :].std() > 0.3 * gain * quiet.std()
-    part = dataclasses.replace(settings, noise_start=0.25, noise_share=0.5)
+    part = dataclasses.replace(settings, noise_start_share=0.25, noise_share=0.5)
     assert part.noise_samples == (part.n_samples // 4, 3 * part.n_samples // 4)
-    tiny = dataclasses.replace(settings, noise_start=0.5, noise_share=1e-17)
+    tiny = dataclasses.replace(settings, noise_start_share=0.5, noise_share=1e-17)
     assert np.subtract(*tiny.noise_samples) == -1
-    sums = dataclasses.replace(settings, duration_s=3.0, noise_start=0.1, noise_share=0.2)
+    sums = dataclasses.replace(settings, duration_s=3.0, noise_start_share=0.1, noise_share=0.2)
     assert sums.noise_samples == (4800, 14400)
-    with pytest.raises(InvalidInputError, match=r"noise_start must be at least 0 and at most 0\.99, got 1"):
-        dataclasses.replace(settings, noise_start=1.0)
+    with pytest.raises(InvalidInputError, match=r"noise_start_share must be at least 0 and at most 0\.99, got 1"):
+        dataclasses.replace(settings, noise_start_share=1.0)
 
 
 def test_the_interferer_is_heard_from_its_direction():
