@@ -95,7 +95,7 @@ def _cases(waveform: NDArray[np.float32], array: MicArray, generator: np.random.
         cases[name] = waveform[order], array, _right_order(array, order)
     for factor in (0.7, 1.5, 2.0):
         claimed = MicArray(array.positions * factor)
-        cases[f"positions {factor:g} times too large"] = waveform, claimed, _right_scale(1 / factor)
+        cases[f"positions {factor:g} times as large as they are"] = waveform, claimed, _right_scale(1 / factor)
     cases[f"channel {LATE} samples late"] = late, array, lambda report: _only(report, "offset", channel)
     cases["channel holds other noise"] = noise, array, lambda report: _only(report, "unrelated", channel)
     cases["channel 60 dB too low"] = weak, array, lambda report: _only(report, "dead", channel)
