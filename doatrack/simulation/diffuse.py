@@ -6,39 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.simulation.fft_length import fast_fft_length
 from doatrack.simulation.image_sources import low_pass_weights
 
-__all__ = ["diffuse_coherence", "diffuse_noise", "diffuse_tails"]
+__all__ = ["diffuse_noise", "diffuse_tails"]
 
 _BANDS = 128  # frequency bands that share one mixing matrix
-
-
-def diffuse_coherence(mic_positions: torch.Tensor, frequency: torch.Tensor, speed_of_sound: float) -> torch.Tensor:
-    """Return the coherence of a spherically isotropic field between microphones.
-
-    Parameters
-    ----------
-    mic_positions : Tensor (n_mics, 3)
-        In metres.
-    frequency : Tensor (n_frequencies,)
-        In Hz.
-    speed_of_sound : float
-        In m/s.
-
-    Returns
-    -------
-    Tensor (n_frequencies, n_mics, n_mics)
-        sin(k d) / (k d), with k = 2 pi f / c.
-
-    Examples
-    --------
-    >>> mics = torch.tensor([[0.0, 0, 0], [0.1, 0, 0]])
-    >>> diffuse_coherence(mics, torch.tensor([0.0, 1715.0]), 343.0)[:, 0, 1].abs().round(decimals=3)
-    tensor([1., 0.])
-    """
-    distance = torch.cdist(mic_positions, mic_positions, compute_mode="donot_use_mm_for_euclid_dist")
-    return torch.sinc(2 * frequency[:, None, None] * distance / speed_of_sound)
 
 
 def diffuse_noise(
@@ -149,7 +123,9 @@ def _noises(
     draws = generator.standard_normal((_BANDS, n_noises * (n_bins // _BANDS), n_mics, 2), dtype=np.float32)
     white = torch.view_as_complex(torch.from_numpy(draws).to(device))
     centres = (torch.arange(_BANDS, device=device) + 0.5) * sample_rate / (2 * _BANDS)
-    values, vectors = torch.linalg.eigh(diffuse_coherence(mic_positions.double(), centres.double(), speed_of_sound))
+    mics = mic_positions.double()
+    distance = torch.cdist(mics, mics, compute_mode="donot_use_mm_for_euclid_dist")
+    values, vectors = torch.linalg.eigh(diffuse_coherence(distance / speed_of_sound, centres.double()))
     root = (vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.transpose(1, 2)
     # the root is symmetric: from the left it gives each microphone's bins next to each other
     mixed = (root.to(white.dtype) @ white.transpose(1, 2)).view(_BANDS, n_mics, n_noises, -1)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfiltfilt
 
 from doatrack.exceptions import InvalidInputError
+from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.simulation import ShoeboxRoom, room_impulse_responses
-from doatrack.simulation.diffuse import diffuse_coherence, diffuse_noise
+from doatrack.simulation.diffuse import diffuse_noise
 
 SAMPLE_RATE = 16000
 N_TAPS = 800  # 50 ms
@@ -149,7 +150,7 @@ def test_diffuse_noise_has_the_coherence_of_a_diffuse_field():
     cross = torch.einsum("nif,njf->fij", spectrum, spectrum.conj()).real
     power = cross.diagonal(dim1=1, dim2=2).sqrt()
     coherence = cross / power[:, :, None] / power[:, None, :]
-    wanted = diffuse_coherence(mics, torch.arange(20, 890) * SAMPLE_RATE / 2048, 343.0)
+    wanted = diffuse_coherence(torch.cdist(mics, mics) / 343.0, torch.arange(20, 890) * SAMPLE_RATE / 2048)
     assert (coherence - wanted).square().mean().sqrt() < 0.15
     assert (coherence - wanted).mean().abs() < 0.01
     assert noise.std().item() == pytest.approx(math.sqrt(0.94), rel=0.05)
