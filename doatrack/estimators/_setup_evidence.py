@@ -11,7 +11,7 @@ from doatrack.features import activity_at_frames, analysis_window, band_power, g
 from doatrack.features import stft as short_time_spectra
 from doatrack.geometry import DirectionGrid, MicArray
 
-__all__ = ["GRID_SCALES", "LAG_STEP", "DelayEvidence", "Wiring", "measure_delays"]
+__all__ = ["GRID_SCALES", "LAG_STEP", "OFFSET_REACH", "DelayEvidence", "Wiring", "measure_delays"]
 
 Array = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ _WIN = 4096
 _BRIEF_WIN, _WAVES = 1024, 16  # samples at least, and how many times the longest delay
 _MOST_BRIEF_LOOKED_AT = 1200
 LAG_STEP = 0.25  # samples; correlations are read at the nearest lag
-_OFFSET_REACH = 12.0  # samples by which a channel may be late
+OFFSET_REACH = 12.0  # samples by which a channel may be late
 _SCALE_REACH = 2.6
 GRID_SCALES = (1.05, 1.6, 2.5)
 _MOST_PAIRS = 120
@@ -139,7 +139,7 @@ def measure_delays(
     stands out.
     """
     longest = array.aperture / speed_of_sound * sample_rate
-    half = int(np.ceil(max(_SCALE_REACH * longest, longest + _OFFSET_REACH) / LAG_STEP)) + 2
+    half = int(np.ceil(max(_SCALE_REACH * longest, longest + OFFSET_REACH) / LAG_STEP)) + 2
     lags = torch.arange(-half, half + 1) * LAG_STEP
     pairs = _chosen_pairs(array)
     win = min(_WIN, max(_BRIEF_WIN, 2 ** math.ceil(math.log2(_WAVES * longest)))) if brief else _WIN

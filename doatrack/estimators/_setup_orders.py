@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from doatrack.estimators._setup_evidence import DelayEvidence, Wiring
+from doatrack.estimators._setup_evidence import LAG_STEP, DelayEvidence, Wiring
 
 __all__ = ["orders_from_delays", "usual_mistakes"]
 
@@ -60,7 +60,7 @@ def _arrivals(evidence: DelayEvidence, wiring: Wiring) -> tuple[Array, Array]:
     """Return times of arrival relative to their mean in samples, (n_mics, n_frames), and weights of frames."""
     gcc = evidence.gcc * (wiring.signs[evidence.mic_pairs].prod(axis=1))[:, None, None]
     peak = gcc.argmax(axis=2)
-    delays = (peak - gcc.shape[2] // 2) * 0.25
+    delays = (peak - gcc.shape[2] // 2) * LAG_STEP
     height = np.take_along_axis(gcc, peak[:, :, None], axis=2)[:, :, 0].astype(np.float64)
     arrivals = np.empty((evidence.n_mics, evidence.n_frames))
     design = np.zeros((len(evidence.mic_pairs), evidence.n_mics))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from doatrack.estimators._setup_evidence import DelayEvidence, Wiring
+from doatrack.estimators._setup_evidence import LAG_STEP, OFFSET_REACH, DelayEvidence, Wiring
 from doatrack.estimators._setup_order_choice import OrderChoice
 from doatrack.estimators._setup_resampling import resampled_sums
 from doatrack.estimators._setup_symmetry import same_up_to_symmetry
@@ -26,7 +26,7 @@ _AS_GOOD = 0.85  # share of the best gain at which a change explains as much
 _MOST_RARE = 3
 SCALES = np.geomspace(0.4, 2.5, 31)
 _LEAST_SCALE = 1.12  # echoes pull delays towards zero by some percent
-_SHIFTS = np.arange(-12.0, 12.25, 0.25)
+_SHIFTS = np.arange(-OFFSET_REACH, OFFSET_REACH + LAG_STEP, LAG_STEP)
 _LEAST_SHIFT = 0.75
 
 
