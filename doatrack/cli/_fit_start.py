@@ -16,7 +16,6 @@ def new_tracker(encoder: str, epochs: int | None, seed: int, device: str) -> Any
     from doatrack.estimators import PhysicsVAETracker
 
     check_choice("--encoder", encoder, ("map", "paper"))
-    _check_device(device)
     tracker = PhysicsVAETracker() if encoder == "map" else PhysicsVAETracker.paper()
     tracker.set_params(random_state=seed, device=device, verbose=2)
     return tracker if epochs is None else tracker.set_params(n_epochs=epochs)
@@ -32,7 +31,6 @@ def started(start: str, encoder: str | None, resume: bool, device: str) -> Any:
         raise InvalidInputError("--start goes on with the encoder of its model: leave --encoder out.")
     if resume:
         raise InvalidInputError("--start keeps no run to go on with: leave --resume out, or leave --start out.")
-    _check_device(device)
     if start not in PRETRAINED and not pathlib.Path(start).exists():
         raise InvalidInputError(
             f"--start {start} is neither a file nor a tracker that comes with doatrack ({', '.join(PRETRAINED)})."
@@ -45,6 +43,9 @@ def started(start: str, encoder: str | None, resume: bool, device: str) -> Any:
 
 def set_hardware(tracker: Any, devices: int, nodes: int, precision: str) -> None:
     """Set where it learns, or raise where that cannot be."""
+    from doatrack.estimators._fitting import check_device
+
+    check_device(tracker.device, "--device")
     tracker.set_params(devices=devices, num_nodes=nodes, precision=precision)
     tracker._hardware().check()
 
@@ -59,13 +60,3 @@ def set_region(tracker: Any, azimuth: Region, elevation: Region) -> None:
         raise InvalidInputError("--azimuth and --elevation need --encoder map: the paper's encoder points anywhere.")
     search_grid("quasi_uniform", tracker.n_directions, azimuth, elevation)
     tracker.set_params(azimuth_range_deg=azimuth, elevation_range_deg=elevation)
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0]
-        raise InvalidInputError(f"--device {device} cannot be used here: {reason}") from error

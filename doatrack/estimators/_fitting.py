@@ -36,9 +36,9 @@ class Hardware:
         return join_processes(self.device, self.devices, self.num_nodes, self.precision)
 
 
-def check_device(device: object) -> None:
-    """Raise unless tensors can be made on a device and read back."""
-    rule = f"device must name a torch device of this machine, such as 'cpu' or 'cuda', got {device!r}"
+def check_device(device: object, name: str = "device") -> None:
+    """Raise unless tensors can be made on a device and read back; messages call it `name`."""
+    rule = f"{name} must name a torch device of this machine, such as 'cpu' or 'cuda', got {device!r}"
     if not isinstance(device, str):
         raise InvalidInputError(f"{rule} of type {type(device).__name__}.")
     try:
