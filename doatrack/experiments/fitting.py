@@ -59,7 +59,7 @@ def fitted(space: Workspace, method: Method, condition: Condition, array: MicArr
         return tracker.fit(np.zeros((array.n_mics, tracker.win_length), dtype=np.float32), array)
     model = space.path(f"models/{place or condition.name}/{method.name}.safetensors")
     tracker = _untrained(space, method)
-    start = _start(space, method, condition, array, place)
+    start = _start(space, method, condition, place)
     stages = list(_stages(space, method, start))
     key = {"parameters": _parameters(tracker), "stages": [s.epochs for s in stages], "start": start and start.name}
     if start is not None:
@@ -102,7 +102,7 @@ def _untrained(space: Workspace, method: Method) -> Any:
     return tracker
 
 
-def _start(space: Workspace, method: Method, condition: Condition, array: MicArray, place: str) -> pathlib.Path | None:
+def _start(space: Workspace, method: Method, condition: Condition, place: str) -> pathlib.Path | None:
     """Return the model whose weights training starts from, after training it if need be; None is from scratch."""
     scale = space.scale
     if condition.name == FIRST and not place:

@@ -10,7 +10,6 @@ from doatrack.features.parts import dots, is_plain, real_parts, upper_products
 
 __all__ = [
     "lower_quantile",
-    "noise_covariance",
     "quiet_covariance",
     "quietest",
     "reliability",
@@ -101,37 +100,11 @@ def quietest(power: Tensor, quantile: float) -> Tensor:
     return (index + power.shape[1] * torch.arange(len(power), device=power.device)[:, None]).flatten()
 
 
-def noise_covariance(spectra: Tensor, quantile: float, power: Tensor | None = None) -> Tensor:
+def quiet_covariance(spectra: Tensor, power: Tensor, quiet: Tensor, every: int = 1, alike: int = 1) -> Tensor:
     """Return the covariance of the quietest snapshots of each frequency, relative to white noise.
 
     Speech leaves every frequency again and again, a continuous interferer does not: what is left in a frequency's
     quiet moments is noise, and its covariance knows where that comes from.
-
-    Parameters
-    ----------
-    spectra : Tensor of shape (n_freq, n_snapshots, n_mics), complex
-    quantile : float
-        Share of the snapshots that count as noise.
-    power : Tensor of shape (n_freq, n_snapshots), optional
-        `snapshot_power` of the spectra, where it is known already.
-
-    Returns
-    -------
-    Tensor of shape (n_freq, n_mics, n_mics), complex
-        E[x x^H], of trace n_mics; the unit matrix where there is no noise at all.
-
-    Examples
-    --------
-    >>> quiet = torch.randn(1, 4000, 2, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
-    >>> bool((noise_covariance(quiet, 0.5)[0] - torch.eye(2)).abs().max() < 0.1)
-    True
-    """
-    power = snapshot_power(spectra) if power is None else power
-    return quiet_covariance(spectra, power, quietest(power, quantile))
-
-
-def quiet_covariance(spectra: Tensor, power: Tensor, quiet: Tensor, every: int = 1, alike: int = 1) -> Tensor:
-    """Return `noise_covariance` (n_freq / alike, n_mics, n_mics) of snapshots that are known to be quiet.
 
     Parameters
     ----------
@@ -145,6 +118,11 @@ def quiet_covariance(spectra: Tensor, power: Tensor, quiet: Tensor, every: int =
     alike : int
         So many neighbouring frequencies have one covariance. What they add tells nearly the same, and the assumed white
         noise counts as much as it would for one of them.
+
+    Returns
+    -------
+    Tensor of shape (n_freq / alike, n_mics, n_mics), complex
+        E[x x^H], of trace n_mics; the unit matrix where there is no noise at all.
 
     Examples
     --------
@@ -238,7 +216,7 @@ def whitening_matrix(covariance: Tensor, loading: float) -> Tensor:
     Parameters
     ----------
     covariance : Tensor of shape (n_freq, n_mics, n_mics), complex
-        From `noise_covariance`.
+        From `quiet_covariance`.
     loading : float
 
     Examples

@@ -58,8 +58,6 @@ class Source:
     name: str
     n_channels: int
     sample_rate: int
-    live: bool = True
-    """Whether sound comes at the speed of a clock and must be taken in time."""
 
     def __enter__(self) -> "Source":
         return self

@@ -55,12 +55,6 @@ class Feed:
         """Whether the producer has ever had to wait; times of arrival then tell nothing about a clock."""
 
     @property
-    def held_s(self) -> float:
-        """Seconds of sound that wait to be tracked."""
-        with self._changed:
-            return self._held / self._sample_rate
-
-    @property
     def ended(self) -> bool:
         """Whether the producer is done."""
         with self._changed:

@@ -52,8 +52,6 @@ class FileSource(Source):
     (16000, 2, 800, None)
     """
 
-    live = False
-
     def __init__(
         self, path: str | os.PathLike[str], speed: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:

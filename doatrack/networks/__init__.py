@@ -2,7 +2,7 @@
 
 from doatrack.networks.cross3d import Cross3D, normalise_map
 from doatrack.networks.map_encoder import MapEncoder
-from doatrack.networks.mixture_decoder import mixture_log_prob, source_log_probs
+from doatrack.networks.mixture_decoder import mixture_log_prob
 from doatrack.networks.neural_srp import NEURAL_SRP_LAGS, NeuralSRP
 from doatrack.networks.pair_encoder import PairEncoder, fill_pooling_windows
 from doatrack.networks.pair_geometry import PairGeometry
@@ -20,5 +20,4 @@ __all__ = [
     "fill_pooling_windows",
     "mixture_log_prob",
     "normalise_map",
-    "source_log_probs",
 ]

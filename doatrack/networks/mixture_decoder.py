@@ -5,38 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from doatrack.networks.physics_decoder import PhysicsDecoder
-
-__all__ = ["mixture_log_prob", "source_log_probs"]
-
-
-def source_log_probs(
-    decoder: PhysicsDecoder, doa: Tensor, baselines: Tensor, lags: Tensor, blur: float = 1.0
-) -> Tensor:
-    """Return log p_ij(d | z_n) for each of several sources (equations 10 and 11).
-
-    Parameters
-    ----------
-    decoder : PhysicsDecoder
-    doa : Tensor of shape (..., n_sources, 3)
-    baselines : Tensor of shape (n_pairs, 3)
-        fs / c (r_j - r_i), in samples.
-    lags : Tensor of shape (n_lags,)
-        In samples.
-    blur : float
-        Factor on the decoder's width.
-
-    Returns
-    -------
-    Tensor of shape (..., n_sources, n_pairs, n_lags)
-
-    Examples
-    --------
-    >>> lags = torch.linspace(-6, 6, 25)
-    >>> source_log_probs(PhysicsDecoder(), torch.eye(3)[:2], 3 * torch.eye(3), lags).shape
-    torch.Size([2, 3, 25])
-    """
-    return decoder(doa, baselines, lags, blur)
+__all__ = ["mixture_log_prob"]
 
 
 def mixture_log_prob(log_probs: Tensor, log_weights: Tensor | None = None) -> Tensor:
@@ -45,7 +14,7 @@ def mixture_log_prob(log_probs: Tensor, log_weights: Tensor | None = None) -> Te
     Parameters
     ----------
     log_probs : Tensor of shape (..., n_sources, n_pairs, n_lags)
-        From `source_log_probs`.
+        From `PhysicsDecoder`, of directions (..., n_sources, 3).
     log_weights : Tensor of shape (..., n_sources), optional
         ln w_n; None means equal weights.
 
@@ -57,7 +26,8 @@ def mixture_log_prob(log_probs: Tensor, log_weights: Tensor | None = None) -> Te
     Examples
     --------
     >>> lags = torch.linspace(-6, 6, 25)
-    >>> each = source_log_probs(PhysicsDecoder(0.5), torch.eye(3)[:2], 3 * torch.eye(3)[:1], lags)
+    >>> from doatrack.networks import PhysicsDecoder
+    >>> each = PhysicsDecoder(0.5)(torch.eye(3)[:2], 3 * torch.eye(3)[:1], lags)
     >>> mixture = mixture_log_prob(each)[0].exp()                # the pair hears one source at 3 samples, one at 0
     >>> round(float(mixture.detach().sum()), 4), lags[mixture.topk(2).indices].sort().values.tolist()
     (1.0, [0.0, 3.0])

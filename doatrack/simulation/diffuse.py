@@ -10,50 +10,9 @@ from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.simulation.fft_length import fast_fft_length
 from doatrack.simulation.image_sources import low_pass_weights
 
-__all__ = ["diffuse_noise", "diffuse_tails"]
+__all__ = ["diffuse_tails"]
 
 _BANDS = 128  # frequency bands that share one mixing matrix
-
-
-def diffuse_noise(
-    n_noises: int,
-    mic_positions: torch.Tensor,
-    n_samples: int,
-    generator: np.random.Generator,
-    sample_rate: float,
-    speed_of_sound: float,
-) -> torch.Tensor:
-    """Return stationary white noise of unit variance that arrives from all directions alike.
-
-    Parameters
-    ----------
-    n_noises : int
-        How many independent ones.
-    mic_positions : Tensor (n_mics, 3)
-        In metres.
-    n_samples : int
-    generator : numpy.random.Generator
-    sample_rate, speed_of_sound : float
-        In Hz and m/s.
-
-    Returns
-    -------
-    Tensor (n_noises, n_mics, n_samples), float32
-
-    Notes
-    -----
-    Independent spectra are mixed, band by band, by the symmetric root of the coherence matrix.
-
-    Examples
-    --------
-    >>> mics = torch.tensor([[0.0, 0, 0], [0.1, 0, 0]])
-    >>> diffuse_noise(3, mics, 1000, np.random.default_rng(0), 16000, 343.0).shape
-    torch.Size([3, 2, 1000])
-    """
-    noise = mic_positions.new_empty(n_noises, len(mic_positions), n_samples)
-    for k, one in enumerate(_noises(n_noises, mic_positions, n_samples, generator, sample_rate, speed_of_sound)):
-        noise[k] = one
-    return noise
 
 
 def diffuse_tails(
@@ -89,6 +48,10 @@ def diffuse_tails(
     -------
     Tensor (n_tails, n_mics, n_taps), float32
         Zero before `start - fade`.
+
+    Notes
+    -----
+    Independent spectra are mixed, band by band, by the symmetric root of the coherence matrix.
     """
     first = max(0, start - fade)
     tails = mic_positions.new_zeros(n_tails, len(mic_positions), n_taps)

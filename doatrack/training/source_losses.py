@@ -7,7 +7,7 @@ from torch import Tensor
 
 from doatrack.distributions import GridMixture, VonMisesFisherMixture
 from doatrack.distributions._draws import Source
-from doatrack.networks.mixture_decoder import mixture_log_prob, source_log_probs
+from doatrack.networks.mixture_decoder import mixture_log_prob
 from doatrack.networks.pair_geometry import PairGeometry
 from doatrack.networks.physics_decoder import PhysicsDecoder, delay_target
 from doatrack.training.losses import LossTerms, MeanCount, chain_divergence, own_count, to_time_axis
@@ -134,7 +134,8 @@ def expected_log_probs(
     """
     if isinstance(posterior, VonMisesFisherMixture):
         drawn = posterior.rsample_components(generator=generator)
-        return source_log_probs(decoder, drawn, geometry.baselines, geometry.lags, blur)
+        log_p: Tensor = decoder(drawn, geometry.baselines, geometry.lags, blur)
+        return log_p
     log_p = decoder.of_delays(geometry.delays, geometry.lags, blur)  # (n_pairs, n_directions, n_lags)
     table = log_p.transpose(0, 1).flatten(1)
     return (posterior.components.probabilities @ table).unflatten(-1, (log_p.shape[0], log_p.shape[2]))

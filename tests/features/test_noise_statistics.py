@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from doatrack.features.noise_statistics import (
     lower_quantile,
-    noise_covariance,
     quiet_covariance,
     quietest,
     reliability,
@@ -19,6 +18,11 @@ from doatrack.features.noise_statistics import (
 
 def complex_normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(seed))
+
+
+def noise_covariance(spectra: torch.Tensor, quantile: float) -> torch.Tensor:
+    power = snapshot_power(spectra)
+    return quiet_covariance(spectra, power, quietest(power, quantile))
 
 
 def test_the_covariance_is_that_of_the_noise_and_not_of_the_louder_bursts():
@@ -45,11 +49,11 @@ def test_the_covariance_is_hermitian_positive_and_of_trace_n_mics(quantile):
 def test_the_quietest_snapshots_are_as_many_as_asked_for_even_among_equal_ones(n, quantile, seed):
     loud = torch.randint(1, 4, (6, n, 1), generator=torch.Generator().manual_seed(seed))
     spectra = loud * torch.ones(6, n, 3, dtype=torch.complex64)
-    power, count = snapshot_power(spectra), 1 + math.floor(quantile * (n - 1))
+    count = 1 + math.floor(quantile * (n - 1))
     # all are one direction: the less each, the more of them are taken for noise beside the white one
     share = count / (count + 8.0)
     expected = share * torch.ones(3, 3) + (1 - share) * torch.eye(3)
-    assert torch.allclose(noise_covariance(spectra, quantile, power).real, expected.expand(6, -1, -1), atol=1e-5)
+    assert torch.allclose(noise_covariance(spectra, quantile).real, expected.expand(6, -1, -1), atol=1e-5)
 
 
 def test_the_level_of_the_recording_does_not_count():

@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from doatrack.networks import PairEncoder, PhysicsDecoder, mixture_log_prob, source_log_probs
+from doatrack.networks import PairEncoder, PhysicsDecoder, mixture_log_prob
 
 LAGS = torch.linspace(-6, 6, 49)
 BASELINES = torch.tensor([[5.0, 0, 0], [0, 4.0, 0], [3.0, 3.0, 0]])
@@ -17,7 +17,7 @@ def test_it_is_the_weighted_sum_of_the_sources_probabilities():
     doa, weights = directions(4, 2), torch.rand(4, 2, generator=torch.Generator().manual_seed(1))
     weights = weights / weights.sum(-1, keepdim=True)
     decoder = PhysicsDecoder(0.7)
-    each = source_log_probs(decoder, doa, BASELINES, LAGS, blur=1.5)
+    each = decoder(doa, BASELINES, LAGS, blur=1.5)
     expected = sum(weights[:, n, None, None] * decoder(doa[:, n], BASELINES, LAGS, blur=1.5).exp() for n in range(2))
     mixture = mixture_log_prob(each, weights.log()).exp()
     torch.testing.assert_close(mixture, expected)
@@ -28,12 +28,12 @@ def test_it_is_the_weighted_sum_of_the_sources_probabilities():
 def test_one_source_is_the_plain_decoder():
     doa = directions(5, 1)
     decoder = PhysicsDecoder(0.7)
-    mixture = mixture_log_prob(source_log_probs(decoder, doa, BASELINES, LAGS))
+    mixture = mixture_log_prob(decoder(doa, BASELINES, LAGS))
     torch.testing.assert_close(mixture, decoder(doa[:, 0], BASELINES, LAGS))
 
 
 def test_the_order_of_sources_does_not_matter():
-    each = source_log_probs(PhysicsDecoder(), directions(3, 3), BASELINES, LAGS)
+    each = PhysicsDecoder()(directions(3, 3), BASELINES, LAGS)
     torch.testing.assert_close(mixture_log_prob(each), mixture_log_prob(each.flip(-3)))
 
 

@@ -1,7 +1,5 @@
 """Room responses: against pyroomacoustics, and the physics of one wall, of symmetry and of decay."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -10,9 +8,7 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfiltfilt
 
 from doatrack.exceptions import InvalidInputError
-from doatrack.features.diffuse_field import diffuse_coherence
 from doatrack.simulation import ShoeboxRoom, room_impulse_responses
-from doatrack.simulation.diffuse import diffuse_noise
 
 SAMPLE_RATE = 16000
 N_TAPS = 800  # 50 ms
@@ -134,26 +130,6 @@ def test_without_a_tail_images_fill_the_response():
     assert images.shape == both.shape == (1, 1, 3200)
     torch.testing.assert_close(images[..., :600], both[..., :600], atol=1e-6, rtol=1e-3)
     assert not torch.allclose(images[..., 1500:], both[..., 1500:], atol=1e-6)
-
-
-@pytest.mark.parametrize("n_samples", [1, 253, 254, 255, 4351])
-def test_diffuse_noise_has_the_length_asked_for(n_samples):
-    mics = torch.tensor([[0.0, 0, 0], [0.1, 0, 0]])
-    noise = diffuse_noise(1, mics, n_samples, np.random.default_rng(0), SAMPLE_RATE, 343.0)
-    assert noise.shape == (1, 2, n_samples)
-
-
-def test_diffuse_noise_has_the_coherence_of_a_diffuse_field():
-    mics = torch.tensor([[0.0, 0, 0], [0.08, 0, 0], [0.0, 0.15, 0]])
-    noise = diffuse_noise(60, mics, 2048, np.random.default_rng(0), SAMPLE_RATE, 343.0)
-    spectrum = torch.fft.rfft(noise * torch.hann_window(2048))[..., 20:890]
-    cross = torch.einsum("nif,njf->fij", spectrum, spectrum.conj()).real
-    power = cross.diagonal(dim1=1, dim2=2).sqrt()
-    coherence = cross / power[:, :, None] / power[:, None, :]
-    wanted = diffuse_coherence(torch.cdist(mics, mics) / 343.0, torch.arange(20, 890) * SAMPLE_RATE / 2048)
-    assert (coherence - wanted).square().mean().sqrt() < 0.15
-    assert (coherence - wanted).mean().abs() < 0.01
-    assert noise.std().item() == pytest.approx(math.sqrt(0.94), rel=0.05)
 
 
 @pytest.mark.parametrize(
