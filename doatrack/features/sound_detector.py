@@ -15,8 +15,8 @@ _MINIMUM_BIAS = 1.7  # a windowed minimum of smoothed noise power lies this fact
 _FLOOR_BLOCKS = round(_FLOOR_WINDOW_S / ACTIVITY_BLOCK_S)
 _AROUND = (_FLOOR_BLOCKS // 2, _FLOOR_BLOCKS - _FLOOR_BLOCKS // 2 - 1)
 _FORGET = 10 ** (-0.05 * ACTIVITY_BLOCK_S)
-_MOST_AT_ONCE = 1 << 14  # blocks, nine minutes
 """Of the loudest block, per block: 0.5 dB a second, so that one knock does not make a day's stream deaf."""
+_MOST_AT_ONCE = 1 << 14  # blocks, nine minutes
 _THRESHOLD = 0.5  # mean log-likelihood ratio per band (nats)
 _Reduction = Callable[[NDArray[np.float64], int], NDArray[np.float64]]
 
