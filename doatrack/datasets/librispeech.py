@@ -8,16 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from doatrack._files import read_text_table
 from doatrack._validation import check_bool, check_choice, check_int, check_path
 from doatrack.audio import read_audio
+from doatrack.datasets._index import INDEX, indexed_files
 from doatrack.datasets.folder import find_recordings
 from doatrack.exceptions import InvalidInputError
 from doatrack.simulation.activity import speech_activity
 
 __all__ = ["Chapter", "LibriSpeech"]
 
-_INDEX = "index.csv"
 _NAME = re.compile(r"(\d+)-(\d+)-(\d+)$")
 _ORDERS = ("consecutive", "random")
 _LEVEL = 0.1  # root mean square of the active samples, full scale 1
@@ -105,8 +104,10 @@ class LibriSpeech:
         self.silence_pauses = check_bool("silence_pauses", silence_pauses)
         if not self.path.is_dir():
             raise InvalidInputError(f"The LibriSpeech folder {self.path} is not a folder.")
-        has_index = (self.path / _INDEX).exists()
-        files = _from_index(self.path, subset, split) if has_index else _from_folders(self.path, subset, split)
+        if (self.path / INDEX).exists():
+            files = [file for file, _ in indexed_files(self.path, subset=subset, split=split)]
+        else:
+            files = _from_folders(self.path, subset, split)
         self.chapters = _by_chapter(self.path, files)
 
     def __len__(self) -> int:
@@ -179,23 +180,10 @@ def _join(files: tuple[pathlib.Path, ...], places: list[int], n_samples: int, sa
     return np.concatenate(parts)[:n_samples]
 
 
-def _from_index(folder: pathlib.Path, subset: str | None, split: str | None) -> list[pathlib.Path]:
-    index = folder / _INDEX
-    wanted = {column: value for column, value in (("subset", subset), ("split", split)) if value is not None}
-    rows = read_text_table(index, ["file", *wanted])
-    for column, value in wanted.items():
-        check_choice(f"{column} of {index}", value, {row[column] for row in rows})
-        rows = [row for row in rows if row[column] == value]
-    missing = next((row["file"] for row in rows if not (folder / row["file"]).is_file()), None)
-    if missing is not None:
-        raise InvalidInputError(f"{index}, column 'file': {folder / missing} does not exist.")
-    return [folder / row["file"] for row in rows]
-
-
 def _from_folders(folder: pathlib.Path, subset: str | None, split: str | None) -> list[pathlib.Path]:
     if split is not None:
         raise InvalidInputError(
-            f"{folder} has no {_INDEX}, so it has no split {split!r}. LibriSpeech is divided into subsets: pass subset."
+            f"{folder} has no {INDEX}, so it has no split {split!r}. LibriSpeech is divided into subsets: pass subset."
         )
     if subset is not None:
         folders = {path.name: path for path in folder.iterdir() if path.is_dir()}

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from doatrack._files import read_text_table
 from doatrack._validation import check_choice, check_int, check_path, check_real
 from doatrack.audio import AudioFile, audio_info, read_blocks
+from doatrack.datasets._index import INDEX, indexed_files
 from doatrack.datasets.folder import find_recordings
 from doatrack.exceptions import AudioFileError, InvalidInputError
 
 __all__ = ["NoiseFolder"]
 
-_INDEX = "index.csv"
 _CLASS_COLUMNS = ("class", "category")
 _LEVEL = 0.1  # root mean square, full scale 1
 _SILENT = 1e-5  # root mean square of a stretch that cannot be made loud: dither of 16 bits
@@ -70,7 +69,7 @@ class NoiseFolder:
         self.fade = check_real("fade", fade, 0.0)
         if not self.path.is_dir():
             raise InvalidInputError(f"The noise folder {self.path} is not a folder.")
-        by_file = _from_index(self.path) if (self.path / _INDEX).exists() else _from_folders(self.path)
+        by_file = _from_index(self.path) if (self.path / INDEX).exists() else _from_folders(self.path)
         if classes is not None:
             wanted = _check_classes(self.path, classes, set(by_file.values()))
             by_file = {file: name for file, name in by_file.items() if name in wanted}
@@ -141,16 +140,10 @@ def _repeat(
 
 
 def _from_index(folder: pathlib.Path) -> dict[pathlib.Path, str]:
-    index = folder / _INDEX
-    by_file = {}
-    for row in read_text_table(index, ["file"]):
-        file = folder / row["file"]
-        if not file.is_file():
-            raise InvalidInputError(f"{index}, column 'file': {file} does not exist.")
-        by_file[file] = next((row[column] for column in _CLASS_COLUMNS if column in row), file.parent.name)
-    if not by_file:
-        raise InvalidInputError(f"{index} names no files.")
-    return by_file
+    return {
+        file: next((row[column] for column in _CLASS_COLUMNS if column in row), file.parent.name)
+        for file, row in indexed_files(folder)
+    }
 
 
 def _from_folders(folder: pathlib.Path) -> dict[pathlib.Path, str]:

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from doatrack._files import read_text_table
-from doatrack._validation import check_choice, check_int, check_path, check_real
+from doatrack._validation import check_int, check_path, check_real
 from doatrack.audio import read_audio
+from doatrack.datasets._index import INDEX, indexed_files
 from doatrack.datasets.folder import find_recordings
 from doatrack.exceptions import InvalidInputError
 from doatrack.simulation.activity import speech_activity
 
 __all__ = ["SpeechFolder"]
 
-_INDEX = "index.csv"
 _SPEAKER_COLUMNS = ("speaker", "speaker_id")
 _LEVEL = 0.1  # root mean square of the active samples, full scale 1
 
@@ -80,7 +79,7 @@ class SpeechFolder:
         self.activity_threshold_db = check_real("activity_threshold_db", activity_threshold_db, 0.0)
         if not self.path.is_dir():
             raise InvalidInputError(f"The speech folder {self.path} is not a folder.")
-        by_speaker = _from_index(self.path, split) if (self.path / _INDEX).exists() else _from_folders(self.path, split)
+        by_speaker = _from_index(self.path, split) if (self.path / INDEX).exists() else _from_folders(self.path, split)
         self.speakers = sorted(by_speaker)
         self._utterances = [by_speaker[speaker] for speaker in self.speakers]
         self.files = [file for files in self._utterances for file in files]
@@ -133,28 +132,17 @@ class SpeechFolder:
 
 
 def _from_index(folder: pathlib.Path, split: str | None) -> dict[str, list[pathlib.Path]]:
-    index = folder / _INDEX
-    rows = read_text_table(index, ["file"] if split is None else ["file", "split"])
-    if split is not None:
-        check_choice(f"split of {index}", split, {row["split"] for row in rows})
     by_speaker: dict[str, list[pathlib.Path]] = {}
-    for row in rows:
-        if split is not None and row["split"] != split:
-            continue
-        file = folder / row["file"]
-        if not file.is_file():
-            raise InvalidInputError(f"{index}, column 'file': {file} does not exist.")
+    for file, row in indexed_files(folder, split=split):
         speaker = next((row[column] for column in _SPEAKER_COLUMNS if column in row), str(file.parent))
         by_speaker.setdefault(speaker, []).append(file)
-    if not by_speaker:
-        raise InvalidInputError(f"{index} names no files.")
     return by_speaker
 
 
 def _from_folders(folder: pathlib.Path, split: str | None) -> dict[str, list[pathlib.Path]]:
     if split is not None:
         raise InvalidInputError(
-            f"The speech folder {folder} has no {_INDEX}, so it has no split {split!r}. Pass split=None, or the folder "
+            f"The speech folder {folder} has no {INDEX}, so it has no split {split!r}. Pass split=None, or the folder "
             "of that split."
         )
     by_speaker: dict[str, list[pathlib.Path]] = {}
