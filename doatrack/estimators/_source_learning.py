@@ -1,21 +1,21 @@
 """How the unsupervised tracker learns of several sources at once: the posterior as a mixture, and its loss."""
 
-import math
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
 from doatrack.distributions import GridMixture, GridPosterior
 from doatrack.estimators._learning import Schedule, UnsupervisedTask
-from doatrack.geometry import DirectionGrid, SeparatedPeaks
+from doatrack.estimators._several_sources import separated_sources
+from doatrack.geometry import DirectionGrid
 from doatrack.networks import PairGeometry, PhysicsDecoder
 from doatrack.training import LossTerms, several_sources_loss
+from doatrack.training.source_losses import MixtureKL, SourceLoss
 
 __all__ = ["MIXTURE_KLS", "SOURCE_LOSSES", "SeveralSourcesTask"]
 
-SOURCE_LOSSES = ("mixture", "masked")
-MIXTURE_KLS = ("sampled", "bound")
-_SEPARATION = math.radians(20)
+SOURCE_LOSSES: tuple[str, ...] = get_args(SourceLoss)
+MIXTURE_KLS: tuple[str, ...] = get_args(MixtureKL)
 
 
 class SeveralSourcesTask(UnsupervisedTask):
@@ -38,7 +38,7 @@ class SeveralSourcesTask(UnsupervisedTask):
         mixture_kl: Any,
     ) -> None:
         super().__init__(encoder, decoder, geometry, schedule, motion_concentration)
-        self._peaks = SeparatedPeaks(grid, n_sources, _SEPARATION, refine=False)
+        self._peaks = separated_sources(grid, n_sources, refine=False)
         self._options = {"source_loss": source_loss, "mixture_kl": mixture_kl}
 
     def _loss(self, posterior: Any, gcc: Tensor, activity: Tensor, geometry: PairGeometry, **moment: Any) -> LossTerms:
