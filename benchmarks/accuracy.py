@@ -179,7 +179,9 @@ def _add_differences(rows: list[dict[str, Any]], seed: int) -> None:
     """Add the difference of MAE to the best baseline and its 90 % interval, scenes drawn again in pairs."""
     best = min((row for row in rows if row["is_baseline"]), key=lambda row: row["mae_deg"])
     for row in rows:
-        found = paired_bootstrap(row["scene_errors_deg"], best["scene_errors_deg"], n_draws=N_RESAMPLES, seed=seed)
+        found = paired_bootstrap(
+            row["scene_errors_deg"], best["scene_errors_deg"], n_draws=N_RESAMPLES, random_state=seed
+        )
         row["is_best_baseline"] = row is best
         row["difference_deg"], row["difference_90_deg"] = found.difference, [found.low, found.high]
 

@@ -13,6 +13,7 @@ from doatrack.live import PCM_FORMATS, DeviceSource, FileSource, PcmSource, Sour
 __all__ = ["PIPE", "LiveInput", "print_devices"]
 
 PIPE = "-"
+_RECONNECT_S = 60.0
 _RATE = 16000  # of raw samples that nobody says the rate of
 
 
@@ -32,7 +33,7 @@ class LiveInput:
         Of raw samples or of a device.
     speed : float
         Of a file.
-    reconnect_s : float
+    reconnect_s : float, optional
         For how long a device is waited for.
 
     Raises
@@ -47,7 +48,7 @@ class LiveInput:
     n_channels: int | None
     rate: int | None
     speed: float
-    reconnect_s: float
+    reconnect_s: float | None
 
     def __post_init__(self) -> None:
         if self.pcm is not None:
@@ -64,6 +65,8 @@ class LiveInput:
             raise InvalidInputError("--n-channels and --rate go with --pcm or a device: a file or WAV tells its own.")
         if self.speed != 1.0 and not self.is_file:
             raise InvalidInputError("--speed goes with a file: a device or pipe has its own.")
+        if self.reconnect_s is not None and not self.is_device:
+            raise InvalidInputError("--reconnect goes with a device: files and pipes end where they end.")
 
     @property
     def is_file(self) -> bool:
@@ -92,7 +95,8 @@ class LiveInput:
         """
         if self.is_device:
             name = int(self.device) if self.device is not None and self.device.isdecimal() else self.device
-            return DeviceSource(name, self.n_channels, self.rate, n_needed, self.reconnect_s)
+            reconnect_s = _RECONNECT_S if self.reconnect_s is None else self.reconnect_s
+            return DeviceSource(name, self.n_channels, self.rate, n_needed, reconnect_s)
         if self.is_file:
             return FileSource(pathlib.Path(str(self.source)), self.speed)
         stream = _standard_input()

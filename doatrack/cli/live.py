@@ -100,7 +100,8 @@ _DurationOption = Annotated[
     float | None, typer.Option(min=0.0, metavar="S", help="Stop after so many seconds of sound.")
 ]
 _ReconnectOption = Annotated[
-    float, typer.Option(min=0.0, metavar="S", help="For how long a device that went away is waited for.")
+    float | None,
+    typer.Option(min=0.0, metavar="S", help="For how long a device that went away is waited for; usually 60 s."),
 ]
 
 
@@ -126,7 +127,7 @@ def run_live(
     address: _AddressOption = None,
     allow_host: _AllowHostOption = None,
     duration: _DurationOption = None,
-    reconnect: _ReconnectOption = 60.0,
+    reconnect: _ReconnectOption = None,
 ) -> None:
     """Follow the source while the sound comes: from a device, a file at its own speed, or a pipe.
 
@@ -141,6 +142,8 @@ def run_live(
             print_devices()
             return
         wanted = LiveInput(source, device, pcm, n_channels, rate, speed, reconnect)
+        if allow_host and not (serve or address is not None):
+            raise InvalidInputError("--allow-host goes with --serve: without it there is no page.")
         way = _parse_joining(smoothing)
         picked = chosen_channels(channels)
         given = given_array(array)

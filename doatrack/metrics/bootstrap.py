@@ -39,7 +39,7 @@ def paired_bootstrap(
     *,
     level: float = 0.9,
     n_draws: int = 4000,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> PairedDifference:
     """Return how much the mean error of one method differs from another's on the same scenes, with an interval.
 
@@ -54,7 +54,8 @@ def paired_bootstrap(
     level : float
         Share of the draws within the interval, between 0 and 1.
     n_draws : int
-    seed : int
+    random_state : int
+        Seed of the draws, at least 0.
 
     Returns
     -------
@@ -79,13 +80,14 @@ def paired_bootstrap(
     """
     check_probability("level", level)
     check_int("n_draws", n_draws, 1)
+    check_int("random_state", random_state, 0)
     check_same_length("errors", len(errors), "other_errors", len(other_errors))
     pairs = [_scene(k, first, second) for k, (first, second) in enumerate(zip(errors, other_errors, strict=True))]
     counts = np.array([count for count, _ in pairs])
     gains = np.array([gain for _, gain in pairs])
     if not counts.sum():
         raise InvalidInputError("errors must hold at least one frame, got none. Score scenes with active frames.")
-    drawn = np.random.default_rng(seed).integers(len(pairs), size=(n_draws, len(pairs)))
+    drawn = np.random.default_rng(random_state).integers(len(pairs), size=(n_draws, len(pairs)))
     frames = counts[drawn].sum(axis=1)
     means = gains[drawn].sum(axis=1)[frames > 0] / frames[frames > 0]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])

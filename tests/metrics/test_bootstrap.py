@@ -46,7 +46,7 @@ def test_the_interval_covers_as_often_as_it_says():
 
 def test_one_seed_one_interval_and_the_level_widens_it(rng):
     mine, other = ([rng.uniform(0, 9, size=5) for _ in range(12)] for _ in range(2))
-    assert paired_bootstrap(mine, other, seed=4) == paired_bootstrap(mine, other, seed=4)
+    assert paired_bootstrap(mine, other, random_state=4) == paired_bootstrap(mine, other, random_state=4)
     wide, narrow = paired_bootstrap(mine, other, level=0.99), paired_bootstrap(mine, other, level=0.5)
     assert wide.low < narrow.low < narrow.high < wide.high
 
@@ -60,6 +60,7 @@ def test_one_seed_one_interval_and_the_level_widens_it(rng):
         ([[]], [[]], {}, "at least one frame"),
         ([[1.0]], [[1.0]], {"level": 90}, "level must lie strictly between 0 and 1"),
         ([[1.0]], [[1.0]], {"n_draws": 0}, "n_draws must be at least 1"),
+        ([[1.0]], [[1.0]], {"random_state": -1}, "random_state must be at least 0"),
     ],
 )
 def test_bad_input_is_refused(mine, other, options, message):
