@@ -64,8 +64,15 @@ def test_truth_may_be_a_tensor_that_learns(fitted, signals, facing):
 
 def test_truth_rows_far_apart_are_directions_in_between(fitted, signals):
     # a chord of a quarter turn is down to 0.71 long
-    rows = [[0.0, 1, 0, 0, 1], [4.0, 0, 1, 0, 1]]
+    turns = np.arange(60) * np.pi / 2
+    rows = np.column_stack([0.07 * np.arange(60), np.cos(turns), np.sin(turns), 0 * turns, 0 * turns + 1])
     assert -180 <= fitted.score(signals[0], rows, np.ones(len(fitted.predict(signals[0])))) < 0
+
+
+def test_no_frame_counts_where_weights_and_truth_leave_none(fitted, signals):
+    rows = [[0.0, 1, 0, 0, 0], [4.0, 0, 1, 0, 0]]
+    with pytest.raises(InvalidInputError, match="No frame counts"):
+        fitted.score(signals[0], rows, np.ones(len(fitted.predict(signals[0]))))
 
 
 @pytest.mark.parametrize("name", ["y", "sample_weight"])
